@@ -1,0 +1,3 @@
+-- Destroys every user of this shard.
+
+DROP TABLE users;
