@@ -1,0 +1,120 @@
+package config
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+// check finds what parses but cannot work.
+func (c *Config) check() (problems Problems) {
+	inRange := func(name string, value, low, high int) {
+		if value < low || value > high {
+			problems.add(name, "%d is not between %d and %d", value, low, high)
+		}
+	}
+	inRange("PORT", c.Port, 0, 65535)
+	inRange("GOMAXPROCS", c.Workers, 1, 256)
+	inRange("SHARDING_COUNT", c.ShardingCount, 1, maxShards)
+	if c.MemoryLimit <= 0 {
+		problems.add("GOMEMLIMIT", "must be more than 0")
+	}
+	if c.BodyLimit < 1 || c.BodyLimit > 1<<30 {
+		problems.add("BODY_LIMIT", "must be between 1B and 1GiB")
+	}
+	if !slices.Contains(sslModes, c.DBSSLMode) {
+		problems.add("DB_SSLMODE", "%q is not one of %s", c.DBSSLMode, strings.Join(sslModes, ", "))
+	}
+	if c.RedisAddr != "" && !isAddr(c.RedisAddr) {
+		problems.add("REDIS_ADDR", "%q is not host:port", c.RedisAddr)
+	}
+	problems = append(problems, c.checkPools()...)
+	problems = append(problems, c.checkTimes()...)
+	return append(problems, c.checkShards()...)
+}
+
+// checkPools makes sure that every worker gets at least one connection.
+func (c *Config) checkPools() (problems Problems) {
+	check := func(kind string, open, idle int) {
+		openName, idleName := "DB_"+kind+"_MAX_OPEN_CONNS", "DB_"+kind+"_MAX_IDLE_CONNS"
+		if open < c.Workers {
+			problems.add(openName, "%d connections for %d workers (GOMAXPROCS): each needs at least one", open, c.Workers)
+		}
+		switch {
+		case idle > open:
+			problems.add(idleName, "%d is more than %s, which is %d", idle, openName, open)
+		case idle < 0, idle > 0 && idle < c.Workers && open >= c.Workers:
+			problems.add(idleName, "%d idle connections for %d workers (GOMAXPROCS): give each at least one, or 0 for none", idle, c.Workers)
+		}
+	}
+	check("WRITE", c.DBWriteMaxOpenConns, c.DBWriteMaxIdleConns)
+	check("READ", c.DBReadMaxOpenConns, c.DBReadMaxIdleConns)
+	return problems
+}
+
+func (c *Config) checkTimes() (problems Problems) {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"DB_CONNECT_TIMEOUT", c.DBConnectTimeout},
+		{"DB_READ_TIMEOUT", c.DBReadTimeout},
+		{"REQUEST_TIMEOUT", c.RequestTimeout},
+		{"DRAIN_TIMEOUT", c.DrainTimeout},
+		{"READ_TIMEOUT", c.ReadTimeout},
+		{"WRITE_TIMEOUT", c.WriteTimeout},
+		{"IDLE_TIMEOUT", c.IdleTimeout},
+		{"STATS_MAX_AGE", c.StatsMaxAge},
+	} {
+		if d.value <= 0 {
+			problems.add(d.name, "must be more than 0")
+		}
+	}
+	if c.DBReadTimeout > 0 && c.RequestTimeout > 0 && c.DBReadTimeout >= c.RequestTimeout {
+		problems.add("DB_READ_TIMEOUT", "%s leaves nothing of REQUEST_TIMEOUT, %s, in which to ask the primary", c.DBReadTimeout, c.RequestTimeout)
+	}
+	return problems
+}
+
+// checkShards finds addresses that are malformed or stand twice: two shards on
+// one database would each see the other's users as their own.
+func (c *Config) checkShards() (problems Problems) {
+	owner := make(map[string]string)
+	for i, shard := range c.Shards {
+		for _, a := range []struct{ role, addr string }{
+			{"WRITE", shard.Pooler}, {"PRIMARY", shard.Primary}, {"REPLICA", shard.Replica},
+		} {
+			name := shardVariable(i, a.role)
+			switch {
+			case a.addr == "": // no replica
+			case !isAddr(a.addr):
+				problems.add(name, "%q is not host:port", a.addr)
+			case owner[a.addr] != "" && !sameShard(owner[a.addr], name):
+				problems.add(name, "%s is also %s (the default ports hold for 10 shards; beyond, give every address)", a.addr, owner[a.addr])
+			default:
+				owner[a.addr] = name
+			}
+		}
+	}
+	return problems
+}
+
+// sameShard tells whether two variables are of one shard, whose pooler and
+// primary may well be one address where there is no pooler.
+func sameShard(a, b string) bool {
+	prefix := func(s string) string { return strings.Join(strings.Split(s, "_")[:2], "_") }
+	return prefix(a) == prefix(b)
+}
+
+func isAddr(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 1 && n <= 65535
+}

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+)
+
+// Ports of shard 0; shard i listens i ports above. They lie ten apart, so the
+// defaults hold for ten shards and collide from the eleventh on.
+const (
+	basePoolerPort  = 6430
+	basePrimaryPort = 5440
+	baseReplicaPort = 5450
+	maxShards       = 64
+)
+
+// noReplica as an address says that a shard has no replica.
+const noReplica = "none"
+
+// Shard says where one shard's servers are, each as host:port.
+type Shard struct {
+	Name    string // shard-0 and so on: part of the ring, so it can never change
+	Pooler  string // PgBouncer before the primary: all writes
+	Primary string // the primary itself: migrations only
+	Replica string // reads; empty when the shard has none
+}
+
+func shardVariable(i int, role string) string { return fmt.Sprintf("SHARD_%d_%s_ADDR", i, role) }
+
+// shards resolves the addresses. Without sharding there is one shard, number 0.
+func shards(values map[string]string, sharded bool, count int) []Shard {
+	if !sharded {
+		count = 1
+	}
+	list := make([]Shard, 0, min(max(count, 0), maxShards))
+	for i := range min(max(count, 0), maxShards) {
+		addr := func(role string, base int) string {
+			return cmp.Or(values[shardVariable(i, role)], fmt.Sprintf("127.0.0.1:%d", base+i))
+		}
+		shard := Shard{
+			Name:    fmt.Sprintf("shard-%d", i),
+			Pooler:  addr("WRITE", basePoolerPort),
+			Primary: addr("PRIMARY", basePrimaryPort),
+			Replica: addr("REPLICA", baseReplicaPort),
+		}
+		if shard.Replica == noReplica {
+			shard.Replica = ""
+		}
+		list = append(list, shard)
+	}
+	return list
+}
+
+// DatabaseURL is how to reach our database at addr as user. Its String holds
+// the password; print Redacted.
+func (c Config) DatabaseURL(addr, user string, password Secret) *url.URL {
+	return &url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(user, password.Reveal()),
+		Host:     addr,
+		Path:     c.DBName,
+		RawQuery: url.Values{"sslmode": {c.DBSSLMode}}.Encode(),
+	}
+}
