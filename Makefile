@@ -1,0 +1,69 @@
+# Messenger Clone API. `make` lists the commands; each says which runtime it uses (RUNTIME=docker or RUNTIME=native forces one).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+stack := @scripts/stack.sh
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Infrastructure
+.PHONY: up down down-clean ps stats logs logs-all
+up: ## start 5 shards, their replicas and PgBouncers, and Redis
+	$(stack) up
+down: ## stop everything; data stays
+	$(stack) down
+down-clean: ## stop everything and remove this project's data
+	$(stack) down-clean
+ps: ## what runs, where, in which role
+	$(stack) ps
+stats: ## CPU, memory and network of every service
+	$(stack) stats
+logs: ## the API's log (follows in a terminal)
+	$(stack) logs
+logs-all: ## every service's log (follows in a terminal)
+	$(stack) logs-all
+
+##@ Server
+.PHONY: dev restart rebuild
+dev: ## start everything: infrastructure, migrations, the API with hot reload
+	$(stack) dev
+restart: ## restart the API
+	$(stack) restart
+rebuild: ## build the API anew, then restart it
+	$(stack) rebuild
+
+##@ Database
+.PHONY: shards health db-shell
+shards: ## users per shard (JSON when piped)
+	$(stack) shards
+health: ## health of every shard (JSON when piped)
+	$(stack) health
+db-shell: ## psql on one shard's primary: make db-shell SHARD=0
+	$(stack) db-shell
+
+##@ Migrations
+.PHONY: migrate-make migrate-up migrate-down migrate-latest migrate-status
+migrate-make: ## new numbered pair of files: make migrate-make NAME=add_messages
+	$(stack) migrate-make
+migrate-up: ## apply all pending migrations on every shard
+	$(stack) migrate-up
+migrate-down: ## take the last migration back on every shard (asks first; YES=1 does not)
+	$(stack) migrate-down
+migrate-latest: ## bring every shard to the newest version, whatever each stands at
+	$(stack) migrate-latest
+migrate-status: ## version of every shard
+	$(stack) migrate-status
+
+##@ Tests
+.PHONY: test test-long test-coverage lint
+test: lint ## lint, then every test, against a cluster of its own
+	$(stack) test
+test-long: lint ## the long forms of the proofs
+	$(stack) test-long
+test-coverage: ## the tests with coverage.html
+	$(stack) test-coverage
+lint: ## golangci-lint and shellcheck
+	$(stack) lint

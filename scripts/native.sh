@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# native.sh COMMAND: the Makefile's commands without Docker: the tools under server/tools are built and run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command=$1
+case $command in
+  up | dev | test | test-long | test-coverage | lint) scripts/native-deps.sh "$command" ;;
+  *) scripts/native-deps.sh tools ;;
+esac
+
+# The server's limits (GOMAXPROCS, GOGC, GOMEMLIMIT) are not meant for the compiler.
+build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.build/ "$@"); }
+mkdir -p .build
+[ -x .build/cluster ] || echo 'building  the tools (the first time takes a minute)' >&2
+build ./tools/cluster ./tools/apictl ./tools/migration
+export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
+
+cd server
+case $command in
+  up | down | down-clean | ps | stats | logs | logs-all | dev | restart | rebuild) exec ../.build/cluster "$command" ;;
+  db-shell) exec ../.build/cluster db-shell "${SHARD:-0}" ;;
+  shards | health) exec ../.build/apictl "$command" ;;
+  migrate-make) exec ../.build/migration make "${NAME:-}" ;;
+  migrate-*) exec ../.build/migration "${command#migrate-}" ;;
+  lint) exec ../scripts/lint.sh ;;
+  test) exec ../.build/cluster test -- go test -race -shuffle=on -timeout 30m ./... ;;
+  test-long) TEST_LONG=1 exec ../.build/cluster test -- go test -race -shuffle=on -timeout 170m ./... ;;
+  test-coverage)
+    ../.build/cluster test -- go test -race -shuffle=on -timeout 30m -coverpkg=./... -coverprofile=../coverage.out ./...
+    go tool cover -html=../coverage.out -o ../coverage.html
+    go tool cover -func=../coverage.out | tail -n 1
+    echo 'coverage: open coverage.html'
+    ;;
+  *) echo "native.sh: unknown command '$command' (make help lists them)" >&2; exit 2 ;;
+esac

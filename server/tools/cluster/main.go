@@ -1,0 +1,113 @@
+// Command cluster runs the whole system natively: PostgreSQL primaries and
+// replicas, PgBouncers, Redis and the API as ordinary processes on this
+// machine, kept alive by supervisord. The Makefile's commands call it from the
+// server directory.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+)
+
+const usage = `usage: cluster COMMAND
+
+  up            start the databases, poolers and Redis; wait until they are ready
+  dev           up, then migrate and start the API with hot reload
+  down          stop everything; data stays
+  down-clean    stop everything and remove this project's data
+  ps            what runs, where, in which role
+  stats         CPU, memory and traffic of every service
+  logs          the API's log          (follows in a terminal)
+  logs-all      every service's log    (follows in a terminal)
+  restart       restart the API
+  rebuild       build the API anew, then restart it
+  db-shell I    psql on shard I's primary, as the schema's owner
+  test -- CMD   run CMD beside a cluster of its own, which is removed afterwards
+`
+
+// errUsage is returned for a command line that makes no sense.
+var errUsage = errors.New("usage")
+
+func init() {
+	// The test cluster's supervisord is told to stop when the thread that
+	// started it ends (see dieWithParent); that must be the main thread.
+	runtime.LockOSThread()
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.Is(err, errUsage):
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		os.Exit(exit.ExitCode()) // a command we ran for the user, which said why
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "interrupted")
+		os.Exit(130)
+	default:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	switch args[0] {
+	case fetchCommand: // this program, called by itself as another user
+		if len(args) != 2 {
+			return errUsage
+		}
+		return fetchPostgres(args[1])
+	case "test":
+		if len(args) < 3 || args[1] != "--" {
+			return errUsage
+		}
+		return runTests(ctx, args[2:])
+	}
+
+	c, err := open()
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "up":
+		return c.locked(ctx, c.up)
+	case "dev":
+		return c.locked(ctx, c.dev)
+	case "down":
+		return c.locked(ctx, c.down)
+	case "down-clean":
+		return c.locked(ctx, c.downClean)
+	case "restart":
+		return c.locked(ctx, c.restart)
+	case "rebuild":
+		return c.locked(ctx, c.rebuild)
+	case "ps":
+		return c.ps(ctx)
+	case "stats":
+		return c.stats(ctx)
+	case "logs":
+		return c.logs(ctx, apiName)
+	case "logs-all":
+		return c.logs(ctx)
+	case "db-shell":
+		if len(args) != 2 {
+			return errUsage
+		}
+		return c.shell(ctx, args[1])
+	}
+	return errUsage
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// pollInterval is how often a condition is looked at again while it is awaited.
+const pollInterval = 100 * time.Millisecond
+
+// progress tells a person what is being started and how long it took.
+type progress struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func newProgress(w io.Writer) *progress { return &progress{w: w} }
+
+func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.w, format+"\n", args...)
+}
+
+// step announces what, does it, and says how long it took.
+func (p *progress) step(verb, what string, do func() error) error {
+	p.say("%-9s %s", verb, what)
+	began := time.Now()
+	if err := do(); err != nil {
+		return err
+	}
+	p.say("%-9s %-58s %5.1f s", "ready", what, time.Since(began).Seconds())
+	return nil
+}
+
+// pause waits for one poll interval, or for the end of ctx.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(pollInterval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

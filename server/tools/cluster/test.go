@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+)
+
+const (
+	testShards = 5
+	testPrefix = "messenger-clone-test-"
+)
+
+// runTests runs a command beside a cluster of its own: real primaries,
+// replicas, poolers and Redis on free ports, in a temporary folder, with
+// passwords of its own. The command finds it by the settings in its environment, with
+// TEST_CLUSTER=1. However this program ends, the cluster stops.
+func runTests(ctx context.Context, args []string) (err error) {
+	c, err := openTest()
+	if err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(c.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := flock(lock); err != nil {
+		return fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+
+	began := time.Now()
+	if err := c.findPostgres(ctx); err != nil {
+		return err
+	}
+	if err := c.preflight(ctx); err != nil {
+		return err
+	}
+	if _, err := c.writeFiles(false); err != nil {
+		return err
+	}
+	if err := c.initPrimaries(ctx); err != nil {
+		return err
+	}
+	stop, err := c.superviseHere(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	if err := c.startGroups(ctx); err != nil {
+		return err
+	}
+	for _, entry := range append(c.cfg.Environ(), "TEST_CLUSTER=1", "TEST_SUPERVISOR="+c.supervisorFile()) {
+		name, value, _ := strings.Cut(entry, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	if err := c.migrate(ctx); err != nil {
+		return err
+	}
+	c.out.say("ready     a test cluster of %d shards in %s after %.1f s", len(c.cfg.Shards), c.dir, time.Since(began).Seconds())
+	return runCommand(ctx, args)
+}
+
+// openTest makes the settings and the folder of a test cluster.
+func openTest() (*cluster, error) {
+	removeStale()
+	server, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	account, err := serviceAccount()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", testPrefix)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // the databases' account passes through
+		return nil, err
+	}
+	settings, err := testSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	// What the developer has set for `make dev` must not reach the tests.
+	for _, name := range config.Names() {
+		if name != "POSTGRES_BIN" {
+			if err := os.Unsetenv(name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for name, value := range settings {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, err
+		}
+	}
+	cfg, err := config.LoadEnv()
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newProgress(os.Stderr)}, nil
+}
+
+// testSettings picks a free port for everything that listens. All are held
+// until the last is known, so that none is picked twice.
+func testSettings(dir string) (map[string]string, error) {
+	settings := map[string]string{
+		"STATE_DIR": dir, "SHARDING_ENABLED": "true", "SHARDING_COUNT": fmt.Sprint(testShards),
+		"POSTGRES_PASSWORD": rand.Text(), "DB_PASSWORD": rand.Text(), "DB_OWNER_PASSWORD": rand.Text(), "DB_REPLICATION_PASSWORD": rand.Text(),
+	}
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			_ = l.Close()
+		}
+	}()
+	names := []string{"REDIS_ADDR"}
+	for i := range testShards {
+		for _, role := range []string{"WRITE", "PRIMARY", "REPLICA"} {
+			names = append(names, fmt.Sprintf("SHARD_%d_%s_ADDR", i, role))
+		}
+	}
+	for _, name := range names {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, l)
+		settings[name] = l.Addr().String()
+	}
+	return settings, nil
+}
+
+// removeStale removes the folders of test clusters whose program was killed;
+// their processes ended with it.
+func removeStale() {
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), testPrefix+"*"))
+	for _, dir := range folders {
+		lock, err := os.Open(filepath.Join(dir, "lock"))
+		if err != nil {
+			continue
+		}
+		if flock(lock) == nil {
+			_ = os.RemoveAll(dir)
+		}
+		_ = lock.Close()
+	}
+}
+
+// superviseHere runs supervisord as a child that cannot outlive this program.
+func (c *cluster) superviseHere(ctx context.Context) (stop func() error, err error) {
+	path, err := program("supervisord")
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, "--nodaemon", "--silent", "-c", c.supervisorFile())
+	cmd.Env = c.processEnv()
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() error {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		if err := cmd.Wait(); err != nil {
+			return fmt.Errorf("supervisord of the test cluster: %w", err)
+		}
+		return nil
+	}
+	if err := c.awaitSupervisor(ctx); err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return stop, nil
+}
+
+// runCommand runs the tests in a process group of their own, so that an
+// interrupt reaches all of it once and in order: the tests, then the cluster.
+func runCommand(ctx context.Context, args []string) error {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	dieWithParent(cmd)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	err := cmd.Run()
+	// What the tests started and left behind ends with them.
+	if killErr := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); killErr != nil && !errors.Is(killErr, syscall.ESRCH) {
+		err = errors.Join(err, killErr)
+	}
+	return err
+}
