@@ -92,7 +92,7 @@ func openTest() (*cluster, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the databases' account passes through
 		return nil, err
 	}
-	settings, err := testSettings(dir)
+	settings, err := testSettings(dir, testShards)
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +118,9 @@ func openTest() (*cluster, error) {
 
 // testSettings picks a free port for everything that listens. All are held
 // until the last is known, so that none is picked twice.
-func testSettings(dir string) (map[string]string, error) {
+func testSettings(dir string, shards int) (map[string]string, error) {
 	settings := map[string]string{
-		"STATE_DIR": dir, "SHARDING_ENABLED": "true", "SHARDING_COUNT": fmt.Sprint(testShards),
+		"STATE_DIR": dir, "SHARDING_ENABLED": "true", "SHARDING_COUNT": fmt.Sprint(shards),
 		"POSTGRES_PASSWORD": rand.Text(), "DB_PASSWORD": rand.Text(), "DB_OWNER_PASSWORD": rand.Text(), "DB_REPLICATION_PASSWORD": rand.Text(),
 	}
 	var held []net.Listener
@@ -130,7 +130,7 @@ func testSettings(dir string) (map[string]string, error) {
 		}
 	}()
 	names := []string{"REDIS_ADDR"}
-	for i := range testShards {
+	for i := range shards {
 		for _, role := range []string{"WRITE", "PRIMARY", "REPLICA"} {
 			names = append(names, fmt.Sprintf("SHARD_%d_%s_ADDR", i, role))
 		}
