@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-migrate/migrate/v4/database"
+	"github.com/jackc/pgx/v5"
+)
+
+// driver is golang-migrate's view of a shard. The driver that comes with golang-migrate marks the shard dirty, runs the
+// file, and takes the mark away, in three transactions: after a failure or a kill somebody has to find out which of
+// them happened. Here a file and the record that it was applied commit together, so a shard always stands at a whole
+// version and the next run goes on by itself. The table and the lock are golang-migrate's own.
+type driver struct {
+	*primary
+	ctx     context.Context // of the run: database.Driver's methods take none
+	applied func(version int, took time.Duration)
+
+	target   int  // what the next file leads to
+	recorded bool // with the file
+}
+
+var _ database.Driver = (*driver)(nil)
+
+// Lock takes golang-migrate's lock of this database, against other tools built on it and against a file that a killed
+// run left running on the server.
+func (d *driver) Lock() error {
+	id, err := d.lockID()
+	if err != nil {
+		return err
+	}
+	if err := d.await(d.ctx, id, func(string) {}); err != nil {
+		return err
+	}
+	return d.ensureTable()
+}
+
+// Unlock implements database.Driver.
+func (d *driver) Unlock() error {
+	id, err := d.lockID()
+	if err != nil {
+		return err
+	}
+	// After an interrupt too: the answer is what matters, and a lost session frees the lock by itself.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), d.set.ConnectTimeout)
+	defer cancel()
+	if _, err = d.conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", id); d.conn.IsClosed() {
+		return nil
+	}
+	return err
+}
+
+// Version implements database.Driver.
+func (d *driver) Version() (version int, dirty bool, err error) { return d.version(d.ctx) }
+
+// SetVersion is called before a file with dirty, and after it without.
+func (d *driver) SetVersion(version int, dirty bool) error {
+	switch {
+	case dirty:
+		d.target, d.recorded = version, false
+		return nil
+	case d.recorded:
+		return nil
+	default:
+		return pgx.BeginFunc(d.ctx, d.conn, d.record)
+	}
+}
+
+var (
+	// standsAlone begins a file that cannot be in a transaction, such as CREATE INDEX CONCURRENTLY. Such a file is
+	// recorded after it ran, so it must bear to be run again.
+	standsAlone = regexp.MustCompile(`(?i)^-- migration: no transaction\b`)
+
+	ownTransaction = regexp.MustCompile(`(?im)^[ \t]*(BEGIN|START|COMMIT|ROLLBACK)([ \t]+(TRANSACTION|WORK))?[ \t]*;`)
+)
+
+// Run implements database.Driver: it applies one file.
+func (d *driver) Run(file io.Reader) error {
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	sql := string(text)
+	ctx, cancel := context.WithTimeout(d.ctx, d.set.StatementTimeout)
+	defer cancel()
+	start := time.Now()
+
+	if standsAlone.MatchString(sql) {
+		err = d.exec(ctx, sql)
+	} else {
+		err = d.runInTransaction(ctx, sql)
+	}
+	switch {
+	case err != nil && d.ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %w", context.Cause(d.ctx)) // PostgreSQL only says that it was cancelled
+	case err != nil:
+		return explain(err, sql)
+	}
+	d.applied(d.target, time.Since(start))
+	return nil
+}
+
+func (d *driver) runInTransaction(ctx context.Context, sql string) error {
+	// A procedure's body, in dollar quotes, may hold these words; there the check after the file must do.
+	if found := ownTransaction.FindString(sql); found != "" && !strings.Contains(sql, "$") {
+		return fmt.Errorf("the file has %q in it, but it is one transaction already, which must also hold the record of it: take that out", strings.TrimSpace(found))
+	}
+	err := pgx.BeginFunc(ctx, d.conn, func(tx pgx.Tx) error {
+		if err := d.exec(ctx, sql); err != nil {
+			return err
+		}
+		if d.conn.PgConn().TxStatus() != 'T' {
+			return errors.New("the file ended its own transaction, so what it did is kept but not recorded: take COMMIT and ROLLBACK out of it, and undo by hand what it did")
+		}
+		return d.record(tx)
+	})
+	d.recorded = err == nil
+	return err
+}
+
+// exec sends the text as it is; it may hold several statements.
+func (d *driver) exec(ctx context.Context, sql string) error {
+	return d.conn.PgConn().Exec(ctx, sql).Close()
+}
+
+// record writes the version that d.target says, in tx.
+func (d *driver) record(tx pgx.Tx) error {
+	if _, err := tx.Exec(d.ctx, "DELETE FROM "+d.table()); err != nil {
+		return err
+	}
+	if d.target == noVersion {
+		return nil
+	}
+	_, err := tx.Exec(d.ctx, "INSERT INTO "+d.table()+" (version, dirty) VALUES ($1, false)", d.target)
+	return err
+}
+
+// ensureTable makes the table of versions. The role that serves requests may read it, to know what it runs on, and no
+// more, although the owner's new tables grant it everything.
+func (d *driver) ensureTable() error {
+	ctx, cancel := context.WithTimeout(d.ctx, d.set.ConnectTimeout)
+	defer cancel()
+
+	var exists bool
+	err := d.conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", d.table()).Scan(&exists)
+	if err != nil || exists {
+		return explain(err, "")
+	}
+	sql := "CREATE TABLE " + d.table() + " (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);"
+	if d.api != d.conn.Config().User {
+		api := pgx.Identifier{d.api}.Sanitize()
+		sql += " REVOKE ALL ON " + d.table() + " FROM " + api + "; GRANT SELECT ON " + d.table() + " TO " + api
+	}
+	return explain(d.exec(ctx, sql), sql)
+}
+
+// lockID is the number that golang-migrate's own command locks; it knows a database by the path of its URL.
+func (d *driver) lockID() (int64, error) {
+	id, err := database.GenerateAdvisoryLockId("/"+d.conn.Config().Database, d.set.Schema, d.set.Table)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(id, 10, 64)
+}
+
+// Open implements database.Driver, for drivers made from a URL. This one is made from a connection.
+func (d *driver) Open(string) (database.Driver, error) { return nil, errors.ErrUnsupported }
+
+// Drop implements database.Driver. No command of ours drops everything.
+func (d *driver) Drop() error { return errors.ErrUnsupported }
+
+// Close implements database.Driver. Whoever connected closes.
+func (d *driver) Close() error { return nil }

@@ -1,0 +1,108 @@
+// Command migration changes the schema of all shards with one command: side by side, each straight on its primary (never
+// through PgBouncer, where session locks do not hold), one run at a time per cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+)
+
+const usage = `Usage: migration [-config FILE] COMMAND
+
+  make NAME   write the next numbered pair of SQL files (no database needed)
+  up          apply every pending migration on every shard
+  down        take the newest migration back on every shard (asks first, unless YES=1)
+  latest      bring every shard to the newest version, whatever each stands at
+  status      show each shard's version and what is pending
+
+  -config FILE   the tool's own settings (default migration.yml)
+`
+
+// errUsage is a command line that means nothing; the usage follows it.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], console{
+		in:          os.Stdin,
+		interactive: term.IsTerminal(int(os.Stdin.Fd())),
+		out:         &lines{w: os.Stdout},
+		err:         &lines{w: os.Stderr},
+		yes:         os.Getenv("YES") == "1",
+	})
+	stop()
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(os.Stderr, "migration: %v\n\n%s", err, usage)
+		os.Exit(2)
+	default:
+		fmt.Fprintf(os.Stderr, "migration: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, c console) error {
+	flags := flag.NewFlagSet("migration", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // main prints the error and the usage once
+	path := flags.String("config", "migration.yml", "")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	command, operands := flags.Arg(0), flags.Args()
+	switch want := 1; {
+	case command == "":
+		return fmt.Errorf("%w: which command?", errUsage)
+	case command == "help":
+		return flag.ErrHelp
+	case command == "make" && len(operands) != 2:
+		return fmt.Errorf("%w: make takes one NAME, such as add_messages_table", errUsage)
+	case command != "make" && len(operands) != want:
+		return fmt.Errorf("%w: %s takes nothing after it", errUsage, command)
+	}
+
+	set, err := loadSettings(*path)
+	if err != nil {
+		return err
+	}
+	if command == "make" {
+		return makePair(set.Directory, operands[1], c.out)
+	}
+
+	actions := map[string]func(*tool, context.Context) error{
+		"up": (*tool).up, "latest": (*tool).up, "down": (*tool).down, "status": (*tool).status,
+	}
+	action, ok := actions[command]
+	if !ok {
+		return fmt.Errorf("%w: unknown command %q", errUsage, command)
+	}
+	cfg, err := config.Load("DB_OWNER_PASSWORD")
+	if err != nil {
+		return err
+	}
+	files, origin, err := openFiles(set.Directory)
+	if err != nil {
+		return err
+	}
+	t, err := newTool(command, cfg, set, files, c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", origin, err)
+	}
+	c.err.printf("migration %s: %d migrations from %s, %d shards", command, len(t.list), origin, len(cfg.Shards))
+	return action(t, ctx)
+}

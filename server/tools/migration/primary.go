@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+)
+
+// noVersion is the version of a shard on which nothing was applied; golang-migrate's number for it.
+const noVersion = -1
+
+// primary is a connection to one shard's primary as the owner of the schema.
+type primary struct {
+	shard config.Shard
+	conn  *pgx.Conn
+	set   settings
+	api   string // the role that serves requests
+}
+
+// connect opens a connection to change a shard with.
+func (t *tool) connect(ctx context.Context, shard config.Shard) (*primary, error) {
+	// An interrupted statement is cancelled on the server as well, not only left alone.
+	return t.connectWith(ctx, shard, func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: t.set.ConnectTimeout}
+	})
+}
+
+// connectWith opens a connection and makes sure that it leads to a primary. atCancel, or nil for pgx's own way, says what
+// happens to the connection when a context ends.
+func (t *tool) connectWith(ctx context.Context, shard config.Shard, atCancel func(*pgconn.PgConn) ctxwatch.Handler) (*primary, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.set.ConnectTimeout)
+	defer cancel()
+
+	options, err := pgx.ParseConfig(t.cfg.DatabaseURL(shard.Primary, t.cfg.DBOwner, t.cfg.DBOwnerPassword).String())
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{
+		"application_name":  t.name,
+		"search_path":       pgx.Identifier{t.set.Schema}.Sanitize(),
+		"lock_timeout":      milliseconds(t.set.LockTimeout),
+		"statement_timeout": milliseconds(t.set.StatementTimeout),
+		// A file whose tool was killed ends within seconds, and with it the shard's lock.
+		"client_connection_check_interval":    "2s",
+		"idle_in_transaction_session_timeout": "60s",
+	} {
+		options.RuntimeParams[name] = value
+	}
+	if atCancel != nil {
+		options.BuildContextWatcherHandler = atCancel
+	}
+
+	conn, err := pgx.ConnectConfig(ctx, options)
+	if err != nil {
+		return nil, explainConnect(err, shard.Primary)
+	}
+	p := &primary{shard: shard, conn: conn, set: t.set, api: t.cfg.DBUser}
+	if err := p.check(ctx); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// check refuses a standby, which would answer every question and fail at the first change, and a schema that is missing.
+func (p *primary) check(ctx context.Context) error {
+	var standby, schema bool
+	err := p.conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), to_regnamespace($1) IS NOT NULL", pgx.Identifier{p.set.Schema}.Sanitize()).
+		Scan(&standby, &schema)
+	switch {
+	case err != nil:
+		return explain(err, "")
+	case standby:
+		return fmt.Errorf("%s is a replica (in recovery), and migrations run on primaries: correct this shard's SHARD_<i>_PRIMARY_ADDR, or promote the replica if its primary is gone", p.shard.Primary)
+	case !schema:
+		return fmt.Errorf("schema %q (migration.yml) does not exist there", p.set.Schema)
+	}
+	return nil
+}
+
+// close ends the session and frees every lock it held.
+func (p *primary) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.set.ConnectTimeout)
+	defer cancel()
+	return p.conn.Close(ctx)
+}
+
+// table is the table of versions, quoted.
+func (p *primary) table() string { return pgx.Identifier{p.set.Schema, p.set.Table}.Sanitize() }
+
+// version reads what the shard stands at, and whether another tool left it half way.
+func (p *primary) version(ctx context.Context) (version int, dirty bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, p.set.ConnectTimeout)
+	defer cancel()
+
+	err = p.conn.QueryRow(ctx, "SELECT version, dirty FROM "+p.table()).Scan(&version, &dirty)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), isCode(err, undefinedTable):
+		return noVersion, false, nil
+	case err != nil:
+		return 0, false, explain(err, "")
+	}
+	return version, dirty, nil
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+)
+
+// state is what a shard stands at.
+type state struct {
+	shard   config.Shard
+	version int
+	dirty   bool
+	err     error // why the rest is not known
+}
+
+// connectAll connects to every primary. closeAll closes those that were reached, also after an error.
+func (t *tool) connectAll(ctx context.Context) (primaries []*primary, closeAll func() error, err error) {
+	primaries = make([]*primary, len(t.cfg.Shards))
+	err = t.onEvery(ctx, func(ctx context.Context, i int) (err error) {
+		primaries[i], err = t.connect(ctx, t.cfg.Shards[i])
+		return err
+	})
+	return primaries, func() error {
+		var errs []error
+		for _, p := range primaries {
+			if p != nil {
+				errs = append(errs, p.close())
+			}
+		}
+		return errors.Join(errs...)
+	}, err
+}
+
+// inspect reads what each shard stands at.
+func (t *tool) inspect(ctx context.Context, primaries []*primary) ([]state, error) {
+	states := make([]state, len(primaries))
+	err := t.onEvery(ctx, func(ctx context.Context, i int) (err error) {
+		states[i].shard = t.cfg.Shards[i]
+		states[i].version, states[i].dirty, err = primaries[i].version(ctx)
+		return err
+	})
+	return states, err
+}
+
+// changeable refuses shards on which these files have nothing to build.
+func (t *tool) changeable(states []state) error {
+	var errs []error
+	for _, s := range states {
+		switch {
+		case s.dirty:
+			errs = append(errs, fmt.Errorf("%s: %s is dirty: another tool stopped in the middle of it; finish it or undo it by hand, then set dirty to false (and version to what is true) in %s.%s",
+				s.shard.Name, t.label(s.version), t.set.Schema, t.set.Table))
+		case s.version > len(t.list):
+			errs = append(errs, fmt.Errorf("%s: stands at version %d, and the newest of these files is %s: newer code migrated it; use that code's files",
+				s.shard.Name, s.version, t.list[len(t.list)-1]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// look finds out what each shard stands at with connections of its own, and keeps what went wrong in the states.
+func (t *tool) look(ctx context.Context) []state {
+	states := make([]state, len(t.cfg.Shards))
+	_ = t.onEvery(ctx, func(ctx context.Context, i int) error {
+		s := &states[i]
+		s.shard = t.cfg.Shards[i]
+		p, err := t.connect(ctx, s.shard)
+		if err != nil {
+			s.err = err
+			return nil
+		}
+		s.version, s.dirty, s.err = p.version(ctx)
+		return p.close()
+	})
+	return states
+}
+
+// table shows states to people and to scripts: columns, and one word in each but the last.
+func (t *tool) table(states []state) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SHARD\tVERSION\tDIRTY\tPENDING")
+	for _, s := range states {
+		switch {
+		case s.err != nil:
+			fmt.Fprintf(w, "%s\tunknown\t?\t?\n", s.shard.Name)
+		case s.dirty:
+			fmt.Fprintf(w, "%s\t%s\tyes\t%d\n", s.shard.Name, t.label(s.version), t.pending(s))
+		default:
+			fmt.Fprintf(w, "%s\t%s\tno\t%d\n", s.shard.Name, t.label(s.version), t.pending(s))
+		}
+	}
+	_ = w.Flush() // into memory
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (t *tool) pending(s state) int { return max(0, len(t.list)-max(s.version, 0)) }
