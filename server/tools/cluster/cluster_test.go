@@ -30,6 +30,18 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("PgBouncer has the shared settings", func(t *testing.T) {
+		got := mustShowConfig(t, c)
+		for name, want := range map[string]string{
+			"pool_mode": "transaction", "max_client_conn": "10000", "default_pool_size": "200", "max_db_connections": "300", "reserve_pool_size": "50",
+			"auth_type": "scram-sha-256", "query_wait_timeout": "3", "server_login_retry": "1", "ignore_startup_parameters": "", "unix_socket_dir": "",
+		} {
+			if got[name] != want {
+				t.Errorf("%s is %q, want %q", name, got[name], want)
+			}
+		}
+	})
+
 	t.Run("what is written reaches the replica", func(t *testing.T) {
 		mustExec(t, c, primary, `CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)`)
 		awaitCount(t, c, replica, 1)
@@ -104,6 +116,22 @@ func TestCluster(t *testing.T) {
 		awaitCount(t, c, replica, 1)
 		if got := mustRunning(t, c)[primary.name].pid; got != pid {
 			t.Errorf("the primary was restarted: process %d became %d", pid, got)
+		}
+	})
+
+	t.Run("processes whose supervisord was killed are stopped", func(t *testing.T) {
+		strays, err := c.strays(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[int]bool)
+		for _, p := range strays {
+			found[int(p.Pid)] = true
+		}
+		for name, p := range mustRunning(t, c) {
+			if !found[p.pid] {
+				t.Errorf("%s (process %d) would not be recognised as ours", name, p.pid)
+			}
 		}
 	})
 
@@ -209,6 +237,25 @@ func mustRunning(t *testing.T, c *cluster) map[string]process {
 		t.Fatal(err)
 	}
 	return running
+}
+
+// mustShowConfig asks PgBouncer's console, as the server's start-up check does.
+func mustShowConfig(t *testing.T, c *cluster) map[string]string {
+	t.Helper()
+	conn, err := c.connectAs(t.Context(), c.cfg.Shards[0].Pooler, "pgbouncer", c.cfg.DBUser, string(c.cfg.DBPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	results, err := conn.PgConn().Exec(t.Context(), "SHOW CONFIG").ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := make(map[string]string)
+	for _, row := range results[0].Rows {
+		settings[string(row[0])] = string(row[1])
+	}
+	return settings
 }
 
 func mustStop(t *testing.T, c *cluster, i instance) {

@@ -56,7 +56,9 @@ func (c *cluster) writeFiles(withAPI bool) (changed bool, err error) {
 	return true, os.WriteFile(c.supervisorFile(), conf, 0o600)
 }
 
-// poolerINI is what shard i's PgBouncer needs besides the shared settings.
+// poolerINI is what shard i's PgBouncer needs besides the shared settings. The
+// shared file ends inside [pgbouncer], and a second heading of that name would
+// set everything in it back to its default, so the rest follows without one.
 func (c *cluster) poolerINI(i int) ([]byte, error) {
 	shard := c.cfg.Shards[i]
 	host, port, err := net.SplitHostPort(shard.Pooler)
@@ -67,7 +69,7 @@ func (c *cluster) poolerINI(i int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "[databases]\n%s = host=%s port=%s dbname=%[1]s\n\n%%include %[4]s\n\n[pgbouncer]\nlisten_addr = %[5]s\nlisten_port = %[6]s\nauth_file = %[7]s\n",
+	return fmt.Appendf(nil, "[databases]\n%s = host=%s port=%s dbname=%[1]s\n\n%%include %[4]s\n\nlisten_addr = %[5]s\nlisten_port = %[6]s\nauth_file = %[7]s\n",
 		c.cfg.DBName, toHost, toPort, c.path("conf", "pgbouncer.ini"), host, port, c.path("conf", "pgbouncer-users.txt")), nil
 }
 

@@ -32,7 +32,6 @@ messenger = host=127.0.0.1 port=5440 dbname=messenger
 
 %include /state/conf/pgbouncer.ini
 
-[pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = 6430
 auth_file = /state/conf/pgbouncer-users.txt

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -152,7 +153,7 @@ func holder(ctx context.Context, addr string) string {
 			stop = "see docker ps --filter publish=" + port
 		}
 		if unit, known := services[name]; known {
-			if parent, _ := process.PpidWithContext(ctx); parent == 1 {
+			if exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unit).Run() == nil {
 				stop = "sudo systemctl stop " + unit
 			}
 		}

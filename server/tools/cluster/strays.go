@@ -54,7 +54,8 @@ func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 		}
 		name, _ := p.NameWithContext(ctx)
 		line := strings.Join(words, " ")
-		ours := slices.Contains(programs, name) && strings.Contains(line, c.dir+"/") ||
+		cwd, _ := p.CwdWithContext(ctx) // Redis shows no path on its command line, but works in our folder
+		ours := slices.Contains(programs, name) && strings.Contains(line+" "+cwd, c.dir+"/") ||
 			strings.HasPrefix(line, c.root+"/.build/air") || strings.HasPrefix(line, c.root+"/server/tmp/api")
 		return !ours
 	}), nil
