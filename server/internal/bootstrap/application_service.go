@@ -1,0 +1,102 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/routes"
+)
+
+// lameDuck is how long a worker that is told to stop goes on taking new
+// connections: clients and balancers need that long to learn of it.
+const lameDuck = 300 * time.Millisecond
+
+// Application is everything one worker serves with.
+type Application struct {
+	http         *fiber.App
+	closeShards  func() error
+	draining     *atomic.Bool
+	drainTimeout time.Duration
+}
+
+// NewApplication builds it. It connects to nothing before the first request.
+// The caller closes it.
+func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
+	router, err := openShards(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open shards: %w", err)
+	}
+
+	repo := repositories.NewShardedUsers(router, cfg.RequestTimeout/2) // the other half is the primary's
+	users := services.NewUsers(repo, repo.NewID, time.Now)
+	shards := services.NewShards(repo, router, services.SharedAnswers{
+		MaxAge:       cfg.StatsMaxAge,
+		CountTimeout: cfg.RequestTimeout,
+		ProbeTimeout: cfg.DBConnectTimeout,
+	}, time.Now)
+
+	draining := new(atomic.Bool)
+	app := routes.New(routes.Config{
+		RequestTimeout: cfg.RequestTimeout,
+		ReadTimeout:    cfg.ReadTimeout,
+		WriteTimeout:   cfg.WriteTimeout,
+		IdleTimeout:    cfg.IdleTimeout,
+		BodyLimit:      int(cfg.BodyLimit),
+		Log:            log,
+		Draining:       draining,
+	}, handlers.NewUsers(users), handlers.NewShards(shards, draining))
+
+	return &Application{http: app, closeShards: router.Close, draining: draining, drainTimeout: cfg.DrainTimeout}, nil
+}
+
+// Serve answers requests that arrive on ln until ctx is done, and then those
+// that are in flight, for as long as the drain timeout allows.
+func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()) error {
+	served := make(chan error, 1)
+	go func() {
+		served <- a.http.Listener(ln, fiber.ListenConfig{
+			DisableStartupMessage: true,
+			BeforeServeFunc:       func(*fiber.App) error { started(); return nil },
+		})
+	}()
+	select {
+	case err := <-served: // the listener failed
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	return a.drain(context.WithoutCancel(ctx), served)
+}
+
+func (a *Application) drain(ctx context.Context, served <-chan error) error {
+	a.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, lameDuck+a.drainTimeout)
+	defer cancel()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve while draining: %w", err)
+	case <-time.After(lameDuck):
+	}
+	if err := a.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("drain within %s: %w", a.drainTimeout, err)
+	}
+	return <-served
+}
+
+// Close closes the connections to the shards. Serve has returned by then.
+func (a *Application) Close() error {
+	if err := a.closeShards(); err != nil {
+		return errors.Join(errors.New("close shards"), err)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+// Package bootstrap builds the parts of the server, wires them and runs them:
+// one master that keeps the workers, and the workers that serve.
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
+)
+
+// exitMargin is what a worker needs beyond its drain to close and be gone.
+const exitMargin = 2 * time.Second
+
+// required are the settings without which the API cannot log in anywhere.
+var required = []string{"DB_PASSWORD"}
+
+// CheckConfig tells whether Run would accept the settings.
+func CheckConfig() error {
+	_, err := config.Load(required...)
+	return err
+}
+
+// Run is the whole program, as the master or, started by one, as a worker,
+// until ctx is done. It logs to w.
+func Run(ctx context.Context, w io.Writer) error {
+	if prefork.IsWorker() {
+		err := runWorker(ctx, w)
+		if err != nil {
+			prefork.Fail(err)
+		}
+		return err
+	}
+	return runMaster(ctx, w)
+}
+
+// runMaster opens no pools: what it asks the databases, it asks over single
+// connections before there are workers.
+func runMaster(ctx context.Context, w io.Writer) error {
+	cfg, err := config.Load(required...)
+	if err != nil {
+		return err
+	}
+	limitRuntime(cfg)
+	log := newLogger(w, cfg.LogLevel)
+	if err := checkLimits(ctx, cfg, log); err != nil {
+		return fmt.Errorf("pool sizes: %w", err)
+	}
+	master := &prefork.Master{
+		Addr:        cfg.Addr(),
+		Workers:     cfg.Workers,
+		Environ:     cfg.Environ(),
+		StopTimeout: lameDuck + cfg.DrainTimeout + exitMargin,
+		Log:         log,
+	}
+	return master.Run(ctx)
+}
+
+func runWorker(ctx context.Context, w io.Writer) (err error) {
+	cfg, err := config.LoadEnv(required...)
+	if err != nil {
+		return err
+	}
+	limitRuntime(cfg)
+	log := newLogger(w, cfg.LogLevel)
+	app, err := NewApplication(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Close()) }()
+	return prefork.Serve(ctx, log, app.Serve)
+}
+
+// limitRuntime applies what the runtime reads from the environment only, which
+// it would miss in .env. The memory limit is shared between the processes.
+func limitRuntime(cfg config.Config) {
+	debug.SetGCPercent(int(cfg.GCPercent))
+	debug.SetMemoryLimit(cfg.MemoryPerProcess())
+}
+
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).With("pid", os.Getpid())
+}

@@ -1,0 +1,51 @@
+package bootstrap
+
+import (
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+)
+
+// applicationName shows in pg_stat_activity whose a connection is.
+const applicationName = "messenger_server"
+
+// openShards returns one worker's connections to every shard. All workers
+// together, each with its part, keep to the limits in cfg: with 7 workers and
+// 500 connections for writes, 71 to each shard's pooler, 497 in all.
+func openShards(cfg config.Config) (*shard.Router, error) {
+	nodes := make([]shard.Node, 0, len(cfg.Shards))
+	for _, s := range cfg.Shards {
+		node := shard.Node{Name: s.Name}
+		var err error
+		if node.Primary, err = connConfig(cfg, s.Pooler); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		if s.Replica != "" {
+			if node.Replica, err = connConfig(cfg, s.Replica); err != nil {
+				return nil, fmt.Errorf("%s: %w", s.Name, err)
+			}
+		}
+		nodes = append(nodes, node)
+	}
+	return shard.NewRouter(nodes, shard.Limits{
+		WriteOpen:   cfg.PerWorker(cfg.DBWriteMaxOpenConns),
+		WriteIdle:   cfg.PerWorker(cfg.DBWriteMaxIdleConns),
+		ReadOpen:    cfg.PerWorker(cfg.DBReadMaxOpenConns),
+		ReadIdle:    cfg.PerWorker(cfg.DBReadMaxIdleConns),
+		ReadTimeout: cfg.DBReadTimeout,
+	})
+}
+
+// connConfig is how the API reaches a database server.
+func connConfig(cfg config.Config, addr string) (*pgx.ConnConfig, error) {
+	conn, err := pgx.ParseConfig(cfg.DatabaseURL(addr, cfg.DBUser, cfg.DBPassword).String())
+	if err != nil {
+		return nil, fmt.Errorf("address %s: %w", addr, err) // pgx hides the password
+	}
+	conn.ConnectTimeout = cfg.DBConnectTimeout
+	conn.RuntimeParams["application_name"] = applicationName
+	return conn, nil
+}

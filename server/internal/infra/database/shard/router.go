@@ -1,0 +1,145 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
+)
+
+// Node says where one shard's servers are.
+type Node struct {
+	Name    string
+	Primary *pgx.ConnConfig // its pooler, in fact
+	Replica *pgx.ConnConfig // nil when the shard has none
+}
+
+// Limits bound what a Router, which is one process's, asks of each shard.
+type Limits struct {
+	WriteOpen, WriteIdle int // connections to the pooler
+	ReadOpen, ReadIdle   int // connections to the replica
+	ReadTimeout          time.Duration
+}
+
+// Shard is one shard's connections. Everything is written to, and what must be
+// fresh is read from, the Primary.
+type Shard struct {
+	Name    string
+	Primary *gorm.DB
+	Replica *gorm.DB // nil when the shard has none
+
+	readTimeout time.Duration
+}
+
+// Router finds the shard for a key. It opens connections when they are needed,
+// so a shard that is down does not keep the others from serving.
+type Router struct {
+	ring   *Ring // nil with a single shard
+	shards []*Shard
+	byName map[string]*Shard
+}
+
+// NewRouter returns a Router over the nodes. The caller closes it.
+func NewRouter(nodes []Node, limits Limits) (*Router, error) {
+	r := &Router{byName: make(map[string]*Shard, len(nodes))}
+	names := make([]string, 0, len(nodes))
+	for _, node := range nodes {
+		s, err := open(node, limits)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), r.Close())
+		}
+		r.shards = append(r.shards, s)
+		r.byName[node.Name] = s
+		names = append(names, node.Name)
+	}
+	if len(nodes) == 1 {
+		return r, nil
+	}
+	ring, err := NewRing(names)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	r.ring = ring
+	return r, nil
+}
+
+// For returns the shard that owns the key, given in its canonical form.
+func (r *Router) For(key string) *Shard {
+	if r.ring == nil {
+		return r.shards[0]
+	}
+	return r.byName[r.ring.Owner(key)]
+}
+
+// All returns every shard, in the order of the nodes. Callers only read it.
+func (r *Router) All() []*Shard { return r.shards }
+
+// NewID draws ids from source until one belongs to the shard that owns the key.
+// A row so named and its key then live on one shard, where a unique index on
+// the key holds for the whole system. It takes as many draws as there are
+// shards, on average.
+func (r *Router) NewID(key string, source func() (uuid.UUID, error)) (uuid.UUID, error) {
+	owner := r.For(key)
+	for {
+		id, err := source()
+		if err != nil {
+			return uuid.Nil, fmt.Errorf("draw an id: %w", err)
+		}
+		if r.For(id.String()) == owner {
+			return id, nil
+		}
+	}
+}
+
+// Close closes every connection.
+func (r *Router) Close() error {
+	var errs []error
+	for _, s := range r.shards {
+		for _, db := range []*gorm.DB{s.Primary, s.Replica} {
+			if db == nil {
+				continue
+			}
+			pool, err := db.DB()
+			if err == nil {
+				err = pool.Close()
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: close: %w", s.Name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Read calls query with the replica's connections and, if it fails, takes too
+// long or finds no record, again with the primary's. A replica that lags or is
+// down is a normal event; a caller never sees it.
+func (s *Shard) Read(ctx context.Context, query func(*gorm.DB) error) error {
+	return s.ReadWithin(ctx, s.readTimeout, query)
+}
+
+// ReadWithin is Read for a query that may take the replica longer than usual.
+func (s *Shard) ReadWithin(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) error {
+	if s.Replica != nil {
+		err := s.askReplica(ctx, timeout, query)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		noteFallback(ctx, err)
+	}
+	return query(s.Primary.WithContext(ctx))
+}
+
+func (s *Shard) askReplica(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) error {
+	within, cancel := context.WithTimeoutCause(ctx, timeout, errReplicaSlow)
+	defer cancel()
+	err := query(s.Replica.WithContext(within))
+	if err != nil && errors.Is(context.Cause(within), errReplicaSlow) {
+		return errors.Join(errReplicaSlow, err)
+	}
+	return err
+}

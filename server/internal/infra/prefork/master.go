@@ -1,0 +1,263 @@
+package prefork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp/prefork"
+)
+
+const (
+	// respawnDelay passes between a worker's end and its successor's start.
+	respawnDelay = 200 * time.Millisecond
+	// neverGiveUp stands for a limit of fasthttp's that counts exits over the
+	// master's whole life; errCrashLoop is ours.
+	neverGiveUp = int(^uint(0) >> 1)
+)
+
+var (
+	errStopping  = errors.New("stopping")
+	errCrashLoop = errors.New("the workers cannot start")
+)
+
+// Master keeps the workers. Its fields are set once, before Run.
+type Master struct {
+	Addr    string
+	Workers int
+	// Environ is added to this process's environment for the workers.
+	Environ []string
+	// StopTimeout is how long workers may take to end once they are told to.
+	StopTimeout time.Duration
+	Log         *slog.Logger
+
+	mu       sync.Mutex
+	slots    []*slot
+	stopping bool
+	failures int // workers that ended before they were ready, since one last was
+	reason   string
+}
+
+// slot is one worker's place: its socket, and who sits there.
+type slot struct {
+	socket   *os.File
+	process  *os.Process
+	reported chan struct{} // closed when the worker is ready or has said why not
+	ready    bool
+}
+
+// Run starts the workers and replaces those that die until ctx is done; then it
+// tells them to stop, waits for them and returns nil. It fails when it cannot
+// listen, or when worker after worker ends before it is ready.
+func (m *Master) Run(ctx context.Context) error {
+	listeners, err := listen(m.Addr, m.Workers)
+	if err != nil {
+		return err
+	}
+	for _, ln := range listeners {
+		file, err := ln.File()
+		if err != nil {
+			return fmt.Errorf("listener's file: %w", err)
+		}
+		m.slots = append(m.slots, &slot{socket: file})
+	}
+	m.Log.Info("starting", "addr", listeners[0].Addr().String(), "workers", m.Workers)
+	closeAll(listeners) // the files remain
+	defer m.closeSockets()
+
+	runtime.GOMAXPROCS(m.Workers) // fasthttp starts as many workers
+	fleet := &prefork.Prefork{
+		Logger:              fleetLog{m.Log, m.isStopping},
+		Reuseport:           true, // it opens no socket of its own in the master
+		RecoverThreshold:    neverGiveUp,
+		RecoverInterval:     respawnDelay,
+		ShutdownGracePeriod: m.StopTimeout,
+		CommandProducer:     m.spawn,
+	}
+	stopped := make(chan struct{})
+	defer close(stopped)
+	go func() {
+		select {
+		case <-ctx.Done():
+			m.stop(stopped)
+		case <-stopped:
+		}
+	}()
+
+	err = fleet.ListenAndServe(m.Addr)
+	if errors.Is(err, errStopping) {
+		m.Log.Info("stopped")
+		return nil
+	}
+	return err
+}
+
+// spawn implements prefork.Prefork.CommandProducer: it starts a worker in a
+// free slot. fasthttp calls it once per worker, and again for each that ended,
+// always from the same goroutine.
+func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
+	place, ended := m.vacant()
+	if place == nil {
+		return nil, errors.New("a worker too many: every slot is taken")
+	}
+	if ended {
+		<-place.reported // its end is at hand: the process that held the pipe is gone
+	}
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopping {
+		return nil, errStopping
+	}
+	if err := m.vacate(place); err != nil {
+		return nil, err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find our executable: %w", err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("open a worker's report: %w", err)
+	}
+	cmd := exec.Command(executable, os.Args[1:]...) //nolint:gosec,noctx // it is ourselves, and ends by signal, not by context
+	cmd.Env = append(append(os.Environ(), m.Environ...), childVariable)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{listenerFD - 3: place.socket, reportFD - 3: write}
+	err = cmd.Start()
+	_ = write.Close() // the worker's copy remains
+	if err != nil {
+		_ = read.Close()
+		return nil, fmt.Errorf("start a worker: %w", err)
+	}
+	place.process, place.reported = cmd.Process, make(chan struct{})
+	go m.await(place, place.reported, read)
+	return cmd, nil
+}
+
+// vacant finds a slot that was never taken, or whose worker has ended.
+func (m *Master) vacant() (s *slot, ended bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.slots {
+		if s.process == nil {
+			return s, false
+		}
+		if errors.Is(s.process.Signal(syscall.Signal(0)), os.ErrProcessDone) {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// vacate forgets the slot's worker. It fails when nobody serves and as many
+// workers as there are slots have ended in a row without ever being ready.
+func (m *Master) vacate(s *slot) error {
+	if s.process == nil {
+		return nil
+	}
+	wasReady := s.ready
+	s.process, s.ready = nil, false
+	if wasReady {
+		return nil
+	}
+	m.failures++
+	if m.failures >= len(m.slots) && !m.serving() {
+		return fmt.Errorf("%w: %s", errCrashLoop, m.reason)
+	}
+	return nil
+}
+
+func (m *Master) serving() bool {
+	for _, s := range m.slots {
+		if s.ready {
+			return true
+		}
+	}
+	return false
+}
+
+// await reads what a worker has to say of its start.
+func (m *Master) await(s *slot, reported chan struct{}, pipe *os.File) {
+	defer close(reported)
+	text, err := io.ReadAll(pipe)
+	_ = pipe.Close()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err == nil && string(text) == ready:
+		s.ready = true
+		m.failures, m.reason = 0, ""
+		m.Log.Info("worker ready", "worker_pid", s.process.Pid)
+	case m.reason != "": // the first is the telling one
+	case len(text) > 0:
+		m.reason = string(text)
+	default:
+		m.reason = "a worker ended without a word"
+	}
+}
+
+// stop tells the workers to drain, and kills those that are not done in time.
+// Our copies of their sockets go first: the port closes with the last worker's.
+func (m *Master) stop(stopped <-chan struct{}) {
+	m.Log.Info("stopping", "timeout", m.StopTimeout.String())
+	m.mu.Lock()
+	m.stopping = true
+	m.mu.Unlock()
+	m.closeSockets()
+	m.signal(syscall.SIGTERM)
+
+	select {
+	case <-stopped:
+	case <-time.After(m.StopTimeout):
+		m.Log.Error("workers did not stop in time; killing them", "err", "timeout")
+		m.signal(syscall.SIGKILL)
+	}
+}
+
+func (m *Master) signal(sig os.Signal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.slots {
+		if s.process != nil {
+			_ = s.process.Signal(sig) // it may have ended by itself
+		}
+	}
+}
+
+func (m *Master) closeSockets() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.slots {
+		_ = s.socket.Close() // closing twice is harmless
+	}
+}
+
+func (m *Master) isStopping() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stopping
+}
+
+// fleetLog passes on what fasthttp says of the workers: news, but for the ends
+// that a stop brings.
+type fleetLog struct {
+	log   *slog.Logger
+	quiet func() bool
+}
+
+// Printf implements prefork.Logger.
+func (l fleetLog) Printf(format string, args ...any) {
+	if !l.quiet() {
+		l.log.Warn(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,44 @@
+package prefork
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/valyala/fasthttp/prefork"
+)
+
+// Serve runs serve on the socket that the master handed down, on a single
+// processor. The context that serve gets is done with ctx, or when the master
+// is: a worker without a master drains and leaves. serve calls started once it
+// answers.
+func Serve(ctx context.Context, log *slog.Logger, serve func(ctx context.Context, ln net.Listener, started func()) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	worker := &prefork.Prefork{
+		Logger:        fleetLog{log, func() bool { return false }},
+		OnMasterDeath: cancel,
+		ServeFunc: func(ln net.Listener) error {
+			return serve(ctx, ln, func() { report(ready) })
+		},
+	}
+	return worker.ListenAndServe("")
+}
+
+// Fail tells the master why this worker cannot start. It does nothing once
+// serve has called started.
+func Fail(err error) { report(err.Error()) }
+
+// reportOnce guards the descriptor: once closed, its number may be another file's.
+var reportOnce sync.Once
+
+// report tells the master how the start of this worker went.
+func report(text string) {
+	reportOnce.Do(func() {
+		pipe := os.NewFile(reportFD, "report")
+		_, _ = pipe.WriteString(text) // a master that is gone needs no report
+		_ = pipe.Close()
+	})
+}

@@ -1,0 +1,72 @@
+package repositories
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm/clause"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+)
+
+// userRow is a user as the table has it. The service's clock sets the times,
+// not GORM's.
+type userRow struct {
+	ID        uuid.UUID `gorm:"type:uuid;primaryKey"`
+	Name      string
+	Email     string
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
+	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
+}
+
+// TableName implements gorm's schema.Tabler.
+func (userRow) TableName() string { return "users" }
+
+var userColumns = []clause.Column{{Name: "id"}, {Name: "name"}, {Name: "email"}, {Name: "created_at"}, {Name: "updated_at"}}
+
+func rowFromUser(u entities.User) userRow {
+	return userRow{ID: u.ID, Name: string(u.Name), Email: string(u.Email), CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt}
+}
+
+func userFromRow(r userRow) entities.User {
+	return entities.User{
+		ID:        r.ID,
+		Name:      entities.Name(r.Name),
+		Email:     entities.Email(r.Email),
+		CreatedAt: r.CreatedAt.UTC(),
+		UpdatedAt: r.UpdatedAt.UTC(),
+	}
+}
+
+// newer is the list's order: by creation, and by id within a microsecond.
+func newer(a, b *userRow) bool {
+	if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+		return c > 0
+	}
+	return bytes.Compare(a.ID[:], b.ID[:]) > 0
+}
+
+// mergeNewestFirst merges lists that are each newest first and returns up to
+// take rows of the result after the first skip. It consumes the lists.
+func mergeNewestFirst(lists [][]userRow, skip, take int) []userRow {
+	merged := make([]userRow, 0, take)
+	for len(merged) < take {
+		head := -1
+		for i := range lists {
+			if len(lists[i]) > 0 && (head < 0 || newer(&lists[i][0], &lists[head][0])) {
+				head = i
+			}
+		}
+		if head < 0 {
+			break
+		}
+		if skip > 0 {
+			skip--
+		} else {
+			merged = append(merged, lists[head][0])
+		}
+		lists[head] = lists[head][1:]
+	}
+	return merged
+}

@@ -1,0 +1,77 @@
+package handlers
+
+import (
+	"encoding/json"
+	"maps"
+	"mime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bytedance/sonic"
+	"github.com/gofiber/fiber/v3"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+)
+
+// JSON is the codec of every body: sonic, told not to keep or pass on parts of
+// a request's buffer (CopyString) and to refuse what is not JSON inside of
+// strings, which its default would let through (ValidateString).
+var JSON = sonic.Config{CopyString: true, ValidateString: true, DisallowUnknownFields: true}.Froze()
+
+// timeFormat is RFC 3339 in UTC with all six digits the database keeps, so that
+// times sort as text.
+const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
+
+func timeToJSON(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// readFields reads a body that must be a JSON object of strings, whose names
+// must be among the known ones. It reports all that is wrong at once.
+func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
+	if err := checkContent(c); err != nil {
+		return nil, err
+	}
+	var raw map[string]json.RawMessage
+	if err := JSON.Unmarshal(c.BodyRaw(), &raw); err != nil || raw == nil {
+		// The decoder's error quotes the input and stays here.
+		return nil, &entities.Error{Kind: entities.Invalid, Message: "the body must be a JSON object such as {\"name\": \"Ada\"}"}
+	}
+	fields := make(map[string]string, len(raw))
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		var text *string
+		switch {
+		case !slices.Contains(known, name):
+			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are "+strings.Join(known, ", ")))
+		case JSON.Unmarshal(raw[name], &text) != nil || text == nil:
+			errs = append(errs, entities.InvalidField(name, "must be a string"))
+		default:
+			fields[name] = *text
+		}
+	}
+	return fields, entities.JoinInvalid(errs...)
+}
+
+// checkContent answers 415 to what is not plain JSON. A compressed body could
+// be far larger than it looks to the body limit.
+func checkContent(c fiber.Ctx) error {
+	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
+		return fiber.NewError(fiber.StatusUnsupportedMediaType, "the body must not be compressed")
+	}
+	media, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	charset := params["charset"]
+	if err != nil || media != fiber.MIMEApplicationJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return fiber.NewError(fiber.StatusUnsupportedMediaType, "Content-Type must be application/json")
+	}
+	return nil
+}
+
+// printable keeps a name that a client made up from filling the answer.
+func printable(name string) string {
+	const most = 64
+	name = strings.ToValidUTF8(name, "\uFFFD")
+	if runes := []rune(name); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return name
+}

@@ -1,0 +1,212 @@
+// Package handlers turns HTTP requests into calls of the services, and what
+// they return into answers. Errors are returned as they are; package routes
+// makes answers of them.
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/google/uuid"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+)
+
+// userService is the part of services.Users that these handlers call.
+type userService interface {
+	Create(ctx context.Context, name entities.Name, email entities.Email) (entities.User, error)
+	ByID(ctx context.Context, id uuid.UUID) (entities.User, error)
+	Update(ctx context.Context, id uuid.UUID, c entities.Changes) (entities.User, error)
+	Delete(ctx context.Context, id uuid.UUID) error
+	List(ctx context.Context, p entities.Page) (users []entities.User, more bool, err error)
+}
+
+// Users answers requests about users.
+type Users struct{ svc userService }
+
+// NewUsers returns the handlers over a service.
+func NewUsers(svc userService) *Users { return &Users{svc: svc} }
+
+// UsersPath is where the users are.
+const UsersPath = "/api/v1/users/"
+
+// userJSON is a user as clients see it.
+type userJSON struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Email     string `json:"email"`
+	CreatedAt string `json:"created_at"`
+	UpdatedAt string `json:"updated_at"`
+}
+
+func userToJSON(u entities.User) userJSON {
+	return userJSON{
+		ID:        u.ID.String(),
+		Name:      string(u.Name),
+		Email:     string(u.Email),
+		CreatedAt: timeToJSON(u.CreatedAt),
+		UpdatedAt: timeToJSON(u.UpdatedAt),
+	}
+}
+
+// Create answers POST /api/v1/users/.
+func (h *Users) Create(c fiber.Ctx) error {
+	fields, err := readFields(c, "name", "email")
+	if err != nil {
+		return err
+	}
+	name, nameErr := requiredField(fields, "name", entities.ParseName)
+	email, emailErr := requiredField(fields, "email", entities.ParseEmail)
+	if err := entities.JoinInvalid(nameErr, emailErr); err != nil {
+		return err
+	}
+	u, err := h.svc.Create(c.Context(), name, email)
+	if err != nil {
+		return err
+	}
+	c.Location(UsersPath + u.ID.String())
+	return c.Status(fiber.StatusCreated).JSON(userToJSON(u))
+}
+
+// ByID answers GET /api/v1/users/:id.
+func (h *Users) ByID(c fiber.Ctx) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	u, err := h.svc.ByID(c.Context(), id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(userToJSON(u))
+}
+
+// Update answers PUT /api/v1/users/:id. What the body does not name stays as it is.
+func (h *Users) Update(c fiber.Ctx) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	fields, err := readFields(c, "name", "email")
+	if err != nil {
+		return err
+	}
+	var changes entities.Changes
+	var nameErr, emailErr error
+	changes.Name, nameErr = optionalField(fields, "name", entities.ParseName)
+	changes.Email, emailErr = optionalField(fields, "email", entities.ParseEmail)
+	if err := entities.JoinInvalid(nameErr, emailErr); err != nil {
+		return err
+	}
+	u, err := h.svc.Update(c.Context(), id, changes)
+	if err != nil {
+		return err
+	}
+	return c.JSON(userToJSON(u))
+}
+
+// Delete answers DELETE /api/v1/users/:id.
+func (h *Users) Delete(c fiber.Ctx) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	if err := h.svc.Delete(c.Context(), id); err != nil {
+		return err
+	}
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// List answers GET /api/v1/users/.
+func (h *Users) List(c fiber.Ctx) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	users, more, err := h.svc.List(c.Context(), page)
+	if err != nil {
+		return err
+	}
+	if link := pageLinks(page, more); link != "" {
+		c.Set(fiber.HeaderLink, link)
+	}
+	list := make([]userJSON, 0, len(users)) // an empty list is [], not null
+	for _, u := range users {
+		list = append(list, userToJSON(u))
+	}
+	return c.JSON(list)
+}
+
+// pathID parses the id in the path: the 36 characters of a UUID, in any case,
+// and none of the other spellings that uuid.Parse takes.
+func pathID(c fiber.Ctx) (uuid.UUID, error) {
+	text := c.Params("id")
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != 36 {
+		return uuid.Nil, entities.InvalidField("id", "must be a UUID such as 01939f2e-7c1a-7bd2-8f0e-3f5b6c7d8e9f")
+	}
+	return id, nil
+}
+
+// queryPage reads limit and offset, and nothing else, from the query.
+func queryPage(c fiber.Ctx) (entities.Page, error) {
+	numbers := map[string]int{"limit": entities.DefaultLimit, "offset": 0}
+	seen := make(map[string]bool)
+	var errs []error
+	for key, value := range c.RequestCtx().QueryArgs().All() {
+		name := string(key)
+		if _, known := numbers[name]; !known {
+			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are limit, offset"))
+			continue
+		}
+		if seen[name] {
+			errs = append(errs, entities.InvalidField(name, "must be given once"))
+			continue
+		}
+		seen[name] = true
+		number, err := strconv.Atoi(string(value))
+		if err != nil {
+			errs = append(errs, entities.InvalidField(name, "must be a whole number"))
+			continue
+		}
+		numbers[name] = number
+	}
+	page, err := entities.NewPage(numbers["limit"], numbers["offset"])
+	return page, entities.JoinInvalid(append(errs, err)...)
+}
+
+// pageLinks is the Link header (RFC 8288) to the pages around p.
+func pageLinks(p entities.Page, more bool) string {
+	var links []string
+	link := func(to entities.Page, rel string) {
+		links = append(links, fmt.Sprintf(`<%s?limit=%d&offset=%d>; rel="%s"`, UsersPath, to.Limit(), to.Offset(), rel))
+	}
+	if next, ok := p.Next(); ok && more {
+		link(next, "next")
+	}
+	if prev, ok := p.Prev(); ok {
+		link(prev, "prev")
+	}
+	return strings.Join(links, ", ")
+}
+
+func requiredField[T any](fields map[string]string, name string, parse func(string) (T, error)) (T, error) {
+	text, ok := fields[name]
+	if !ok {
+		var zero T
+		return zero, entities.InvalidField(name, "is required")
+	}
+	return parse(text)
+}
+
+func optionalField[T any](fields map[string]string, name string, parse func(string) (T, error)) (*T, error) {
+	text, ok := fields[name]
+	if !ok {
+		return nil, nil //nolint:nilnil // absent is not a failure here
+	}
+	value, err := parse(text)
+	return &value, err
+}

@@ -1,0 +1,65 @@
+// Package routes is the table of URLs, what happens around every request, and
+// the one place where an error becomes an answer.
+package routes
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
+)
+
+// Config is what the HTTP side is told.
+type Config struct {
+	RequestTimeout time.Duration
+	ReadTimeout    time.Duration
+	WriteTimeout   time.Duration
+	IdleTimeout    time.Duration
+	BodyLimit      int
+	Log            *slog.Logger
+	Draining       *atomic.Bool // ask every client to close its connection
+}
+
+// headerLimit bounds the request line and the headers; fasthttp answers 431 beyond.
+const headerLimit = 8 << 10
+
+// New returns the application. Every path works with and without a trailing
+// slash, and GET routes answer HEAD.
+func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App {
+	answers := answers{log: cfg.Log}
+	app := fiber.New(fiber.Config{
+		AppName:        "messenger_server",
+		CaseSensitive:  true,
+		BodyLimit:      cfg.BodyLimit,
+		ReadBufferSize: headerLimit,
+		ReadTimeout:    cfg.ReadTimeout,
+		WriteTimeout:   cfg.WriteTimeout,
+		IdleTimeout:    cfg.IdleTimeout,
+		JSONEncoder:    handlers.JSON.Marshal,
+		JSONDecoder:    handlers.JSON.Unmarshal,
+		ErrorHandler:   answers.refused,
+	})
+	knownMethods(app, answers)
+	app.Use(
+		identify,
+		answers.logged,
+		recovered,
+		closing(cfg.Draining),
+		deadline(cfg.RequestTimeout),
+	)
+
+	app.Get("/livez", shards.Live)
+	app.Get("/readyz", shards.Ready)
+	app.Get("/health", shards.Health)
+	app.Get("/api/v1/shards/stats", shards.Stats)
+
+	app.Post("/api/v1/users", users.Create)
+	app.Get("/api/v1/users", users.List)
+	app.Get("/api/v1/users/:id", users.ByID)
+	app.Put("/api/v1/users/:id", users.Update)
+	app.Delete("/api/v1/users/:id", users.Delete)
+	return app
+}
