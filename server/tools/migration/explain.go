@@ -9,6 +9,8 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
 )
 
 // PostgreSQL's names for what an operator can do something about.
@@ -73,8 +75,8 @@ var advice = map[string]string{
 
 // explainConnect says why there is no connection. The driver's own text names the user and database and repeats itself
 // for each address it tried.
-func explainConnect(err error, addr string) error {
-	reason := "no answer: start it (make up), or correct this shard's SHARD_<i>_PRIMARY_ADDR"
+func explainConnect(err error, shard config.Shard) error {
+	reason := "no answer: start it (make up), or correct " + addrVariable(shard)
 	var pg *pgconn.PgError
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -84,13 +86,18 @@ func explainConnect(err error, addr string) error {
 	case isCode(err, undefinedDatabase):
 		reason = "the database DB_NAME does not exist there"
 	case isCode(err, protocolViolation):
-		reason = "this looks like PgBouncer; migrations go straight to the primary: correct this shard's SHARD_<i>_PRIMARY_ADDR"
+		reason = "this looks like PgBouncer; migrations go straight to the primary: correct " + addrVariable(shard)
 	case errors.As(err, &pg):
 		reason = fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
 	case errors.Is(err, context.DeadlineExceeded):
-		reason = "no answer in time (connect_timeout in migration.yml): is it up, and is SHARD_<i>_PRIMARY_ADDR right?"
+		reason = "no answer in time (connect_timeout in migration.yml): is it up, and is " + addrVariable(shard) + " right?"
 	}
-	return &failure{text: fmt.Sprintf("cannot connect to %s: %s", addr, reason), err: err}
+	return &failure{text: fmt.Sprintf("cannot connect to %s: %s", shard.Primary, reason), err: err}
+}
+
+// addrVariable is the setting that says where a shard's primary is.
+func addrVariable(shard config.Shard) string {
+	return "SHARD_" + strings.TrimPrefix(shard.Name, "shard-") + "_PRIMARY_ADDR"
 }
 
 // lineOf turns PostgreSQL's position, in characters from 1, into a line.

@@ -28,8 +28,10 @@ const usage = `Usage: migration [-config FILE] COMMAND
   -config FILE   the tool's own settings (default migration.yml)
 `
 
-// errUsage is a command line that means nothing; the usage follows it.
-var errUsage = errors.New("usage")
+// usageError is a command line that means nothing. The usage follows it.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -41,11 +43,12 @@ func main() {
 		yes:         os.Getenv("YES") == "1",
 	})
 	stop()
+	var misused usageError
 	switch {
 	case err == nil:
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
-	case errors.Is(err, errUsage):
+	case errors.As(err, &misused):
 		fmt.Fprintf(os.Stderr, "migration: %v\n\n%s", err, usage)
 		os.Exit(2)
 	default:
@@ -62,18 +65,18 @@ func run(ctx context.Context, args []string, c console) error {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return usageError(err.Error())
 	}
 	command, operands := flags.Arg(0), flags.Args()
-	switch want := 1; {
+	switch {
 	case command == "":
-		return fmt.Errorf("%w: which command?", errUsage)
+		return usageError("which command?")
 	case command == "help":
 		return flag.ErrHelp
 	case command == "make" && len(operands) != 2:
-		return fmt.Errorf("%w: make takes one NAME, such as add_messages_table", errUsage)
-	case command != "make" && len(operands) != want:
-		return fmt.Errorf("%w: %s takes nothing after it", errUsage, command)
+		return usageError("make takes one NAME, such as add_messages_table")
+	case command != "make" && len(operands) != 1:
+		return usageError(command + " takes nothing after it")
 	}
 
 	set, err := loadSettings(*path)
@@ -89,7 +92,7 @@ func run(ctx context.Context, args []string, c console) error {
 	}
 	action, ok := actions[command]
 	if !ok {
-		return fmt.Errorf("%w: unknown command %q", errUsage, command)
+		return usageError(fmt.Sprintf("unknown command %q", command))
 	}
 	cfg, err := config.Load("DB_OWNER_PASSWORD")
 	if err != nil {
@@ -103,6 +106,6 @@ func run(ctx context.Context, args []string, c console) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", origin, err)
 	}
-	c.err.printf("migration %s: %d migrations from %s, %d shards", command, len(t.list), origin, len(cfg.Shards))
+	c.err.printf("migration %s: files from %s, newest %s; %d shards", command, origin, t.label(len(t.list)), len(cfg.Shards))
 	return action(t, ctx)
 }

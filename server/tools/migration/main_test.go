@@ -33,7 +33,8 @@ func TestCommandLine(t *testing.T) {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
 			err := run(t.Context(), append([]string{"-config", wholeFile}, strings.Fields(tt.args)...), console{})
-			require.ErrorIs(t, err, errUsage)
+			var misused usageError
+			require.ErrorAs(t, err, &misused)
 			require.ErrorContains(t, err, tt.want)
 		})
 	}

@@ -60,7 +60,7 @@ func (t *tool) connectWith(ctx context.Context, shard config.Shard, atCancel fun
 
 	conn, err := pgx.ConnectConfig(ctx, options)
 	if err != nil {
-		return nil, explainConnect(err, shard.Primary)
+		return nil, explainConnect(err, shard)
 	}
 	p := &primary{shard: shard, conn: conn, set: t.set, api: t.cfg.DBUser}
 	if err := p.check(ctx); err != nil {
@@ -78,7 +78,8 @@ func (p *primary) check(ctx context.Context) error {
 	case err != nil:
 		return explain(err, "")
 	case standby:
-		return fmt.Errorf("%s is a replica (in recovery), and migrations run on primaries: correct this shard's SHARD_<i>_PRIMARY_ADDR, or promote the replica if its primary is gone", p.shard.Primary)
+		return fmt.Errorf("%s is a replica (in recovery), and migrations run on primaries: correct %s, or promote the replica if its primary is gone",
+			p.shard.Primary, addrVariable(p.shard))
 	case !schema:
 		return fmt.Errorf("schema %q (migration.yml) does not exist there", p.set.Schema)
 	}
