@@ -29,7 +29,7 @@ func (t *tool) lockCluster(ctx context.Context) (locked context.Context, unlock 
 	if err := p.await(ctx, t.clusterLock(), func(holder string) {
 		t.con.err.printf("another run is at work (%s): waiting for it, at most %s", holder, t.set.RunLockTimeout)
 	}); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%w; nothing was changed", err), p.close())
+		return nil, nil, errors.Join(fmt.Errorf("%w; nothing was changed", err), p.close(ctx))
 	}
 
 	locked, cancel := context.WithCancelCause(ctx)
@@ -44,7 +44,7 @@ func (t *tool) lockCluster(ctx context.Context) (locked context.Context, unlock 
 	return locked, func() error {
 		cancel(nil)
 		<-watched
-		return p.close()
+		return p.close(ctx)
 	}, nil
 }
 

@@ -64,7 +64,7 @@ func (t *tool) connectWith(ctx context.Context, shard config.Shard, atCancel fun
 	}
 	p := &primary{shard: shard, conn: conn, set: t.set, api: t.cfg.DBUser}
 	if err := p.check(ctx); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, errors.Join(err, p.close(ctx))
 	}
 	return p, nil
 }
@@ -86,9 +86,9 @@ func (p *primary) check(ctx context.Context) error {
 	return nil
 }
 
-// close ends the session and frees every lock it held.
-func (p *primary) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.set.ConnectTimeout)
+// close ends the session and frees every lock it held, also after an interrupt.
+func (p *primary) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.set.ConnectTimeout)
 	defer cancel()
 	return p.conn.Close(ctx)
 }

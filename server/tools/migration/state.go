@@ -29,7 +29,7 @@ func (t *tool) connectAll(ctx context.Context) (primaries []*primary, closeAll f
 		var errs []error
 		for _, p := range primaries {
 			if p != nil {
-				errs = append(errs, p.close())
+				errs = append(errs, p.close(ctx))
 			}
 		}
 		return errors.Join(errs...)
@@ -67,17 +67,19 @@ func (t *tool) changeable(states []state) error {
 func (t *tool) look(ctx context.Context) []state {
 	states := make([]state, len(t.cfg.Shards))
 	_ = t.onEvery(ctx, func(ctx context.Context, i int) error {
-		s := &states[i]
-		s.shard = t.cfg.Shards[i]
-		p, err := t.connect(ctx, s.shard)
-		if err != nil {
-			s.err = err
-			return nil
-		}
-		s.version, s.dirty, s.err = p.version(ctx)
-		return p.close()
+		states[i] = t.lookAt(ctx, t.cfg.Shards[i])
+		return nil
 	})
 	return states
+}
+
+func (t *tool) lookAt(ctx context.Context, shard config.Shard) state {
+	p, err := t.connect(ctx, shard)
+	if err != nil {
+		return state{shard: shard, err: err}
+	}
+	version, dirty, err := p.version(ctx)
+	return state{shard: shard, version: version, dirty: dirty, err: errors.Join(err, p.close(ctx))}
 }
 
 // table shows states to people and to scripts: columns, and one word in each but the last.

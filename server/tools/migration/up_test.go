@@ -248,6 +248,6 @@ func TestLockNotFreeInTime(t *testing.T) {
 	require.ErrorContains(t, got.err, "shard-0: 000002_step.up.sql: canceling statement due to lock timeout")
 	require.ErrorContains(t, got.err, "at a quieter time")
 
-	require.NoError(t, user.close())
+	require.NoError(t, user.close(t.Context()))
 	b.mustUp(pairs(makeA, "ALTER TABLE a ADD m int|"))
 }
