@@ -33,6 +33,9 @@ type Application struct {
 // NewApplication builds it. It connects to nothing before the first request.
 // The caller closes it.
 func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
+	if err := handlers.Warm(); err != nil {
+		return nil, fmt.Errorf("warm up JSON: %w", err)
+	}
 	router, err := openShards(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open shards: %w", err)

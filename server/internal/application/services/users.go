@@ -50,7 +50,10 @@ func (s *Users) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
 // Update makes the changes, of which there is at least one.
 func (s *Users) Update(ctx context.Context, id uuid.UUID, c entities.Changes) (entities.User, error) {
 	if c.Name == nil && c.Email == nil {
-		return entities.User{}, &entities.Error{Kind: entities.Invalid, Message: "give name, email or both"}
+		return entities.User{}, entities.JoinInvalid(
+			entities.InvalidField("name", "is required unless email is given"),
+			entities.InvalidField("email", "is required unless name is given"),
+		)
 	}
 	u, err := s.repo.Update(ctx, id, c, s.storedNow())
 	if err != nil {

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"mime"
 	"slices"
@@ -18,6 +19,19 @@ import (
 // a request's buffer (CopyString) and to refuse what is not JSON inside of
 // strings, which its default would let through (ValidateString).
 var JSON = sonic.Config{CopyString: true, ValidateString: true, DisallowUnknownFields: true}.Froze()
+
+// Warm makes sonic compile the codecs of our bodies, so that no request waits
+// for it. Each process does so once.
+func Warm() error {
+	var raw map[string]json.RawMessage
+	var text *string
+	errs := []error{JSON.Unmarshal([]byte(`{"name":"Ada"}`), &raw), JSON.Unmarshal([]byte(`"Ada"`), &text)}
+	for _, body := range []any{userJSON{}, []userJSON{{}}, statsJSON{}, healthJSON{}} {
+		_, err := JSON.Marshal(body)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
 
 // timeFormat is RFC 3339 in UTC with all six digits the database keeps, so that
 // times sort as text.

@@ -144,7 +144,7 @@ func writeProblem(c fiber.Ctx, err error) error {
 func (a answers) line(c fiber.Ctx, took time.Duration, event *requestlog.Event, err error) {
 	status := c.Response().StatusCode()
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented { // 501: the client's method
 		level = slog.LevelError
 	}
 	if !a.log.Enabled(c.Context(), level) {

@@ -1,0 +1,141 @@
+package repositoriestest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+)
+
+// Fake is a Store in memory, of a single shard. It passes the same suite as
+// the real one, so tests of the layers above may stand on it.
+type Fake struct {
+	mu    sync.Mutex
+	users map[uuid.UUID]entities.User
+}
+
+var _ Store = (*Fake)(nil)
+
+// NewFake returns an empty Fake.
+func NewFake() *Fake { return &Fake{users: make(map[uuid.UUID]entities.User)} }
+
+// NewID returns an id for a new user.
+func (f *Fake) NewID(entities.Email) (uuid.UUID, error) { return uuid.NewV7() }
+
+// Create implements repositories.Users.
+func (f *Fake) Create(ctx context.Context, u entities.User) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := available(ctx); err != nil {
+		return err
+	}
+	if f.taken(u) {
+		return &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken"}
+	}
+	f.users[u.ID] = u
+	return nil
+}
+
+// ByID implements repositories.Users.
+func (f *Fake) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.byID(ctx, id)
+}
+
+// Update implements repositories.Users.
+func (f *Fake) Update(ctx context.Context, id uuid.UUID, c entities.Changes, now time.Time) (entities.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u, err := f.byID(ctx, id)
+	if err != nil {
+		return entities.User{}, err
+	}
+	if c.Name != nil {
+		u.Name = *c.Name
+	}
+	if c.Email != nil {
+		u.Email = *c.Email
+	}
+	if f.taken(u) {
+		return entities.User{}, &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken"}
+	}
+	u.UpdatedAt = now
+	f.users[id] = u
+	return u, nil
+}
+
+// Delete implements repositories.Users.
+func (f *Fake) Delete(ctx context.Context, id uuid.UUID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.byID(ctx, id); err != nil {
+		return err
+	}
+	delete(f.users, id)
+	return nil
+}
+
+// ListAcross implements repositories.Users.
+func (f *Fake) ListAcross(ctx context.Context, p entities.Page) ([]entities.User, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := available(ctx); err != nil {
+		return nil, false, err
+	}
+	all := make([]entities.User, 0, len(f.users))
+	for _, u := range f.users {
+		all = append(all, u)
+	}
+	slices.SortFunc(all, func(a, b entities.User) int {
+		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
+			return c
+		}
+		return bytes.Compare(b.ID[:], a.ID[:])
+	})
+	from, to := min(p.Offset(), len(all)), min(p.Offset()+p.Limit(), len(all))
+	return all[from:to], to < len(all), nil
+}
+
+// CountPerShard implements repositories.Users.
+func (f *Fake) CountPerShard(ctx context.Context) ([]entities.ShardCount, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := available(ctx); err != nil {
+		return nil, err
+	}
+	return []entities.ShardCount{{Shard: "shard-0", Users: int64(len(f.users))}}, nil
+}
+
+func (f *Fake) byID(ctx context.Context, id uuid.UUID) (entities.User, error) {
+	if err := available(ctx); err != nil {
+		return entities.User{}, err
+	}
+	u, ok := f.users[id]
+	if !ok {
+		return entities.User{}, &entities.Error{Kind: entities.NotFound, Message: "no user has this id", Err: errors.New("absent")}
+	}
+	return u, nil
+}
+
+func (f *Fake) taken(u entities.User) bool {
+	for _, other := range f.users {
+		if other.ID != u.ID && other.Email.Key() == u.Email.Key() {
+			return true
+		}
+	}
+	return false
+}
+
+func available(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return &entities.Error{Kind: entities.Unavailable, Message: "shard-0 does not answer", Err: err}
+	}
+	return nil
+}
