@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # stack.sh COMMAND: runs one of the Makefile's commands in the Docker or in the native runtime.
 #
-# RUNTIME=docker or RUNTIME=native (environment or .env) forces one. Otherwise the runtime that runs this project now is used, else Docker
+# RUNTIME=docker or RUNTIME=native (environment or .env) forces one. Otherwise the runtime this project was last started in is used (make down forgets it), else Docker
 # where an engine answers, else native. The tests run natively wherever Go is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,7 +54,7 @@ choose_runtime() {
   if [[ $1 =~ ^(test|lint) ]]; then
     if command -v go >/dev/null; then runtime=native why='Go is installed'; else runtime=docker why='Go is not installed'; fi
   elif [ -s .build/runtime ]; then
-    runtime=$(cat .build/runtime) why='it runs this project now'
+    runtime=$(cat .build/runtime) why='this project was last started in it'
   elif docker_answers; then
     runtime=docker why='a Docker engine answers'
   else

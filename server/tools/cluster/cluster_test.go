@@ -204,7 +204,7 @@ func startTestCluster(t *testing.T) *cluster {
 	if err := flock(lock); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.findPostgres(t.Context()); err != nil {
+	if err := c.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.writeFiles(false); err != nil {

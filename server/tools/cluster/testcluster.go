@@ -41,10 +41,7 @@ func runTests(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
 
 	began := time.Now()
-	if err := c.findPostgres(ctx); err != nil {
-		return err
-	}
-	if err := c.preflight(ctx); err != nil {
+	if err := c.prepare(ctx); err != nil {
 		return err
 	}
 	if _, err := c.writeFiles(false); err != nil {

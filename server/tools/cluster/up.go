@@ -18,6 +18,9 @@ import (
 
 // up starts the data tier and returns when all of it is ready.
 func (c *cluster) up(ctx context.Context) error {
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
 	if err := c.startData(ctx, false); err != nil {
 		return err
 	}
@@ -25,17 +28,19 @@ func (c *cluster) up(ctx context.Context) error {
 	return nil
 }
 
-// startData brings the data tier up; whatever runs already is left alone.
-func (c *cluster) startData(ctx context.Context, withAPI bool) error {
+// prepare clears and checks the ground before anything is started.
+func (c *cluster) prepare(ctx context.Context) error {
 	if err := c.stopStrays(ctx); err != nil {
 		return err
 	}
 	if err := c.preflight(ctx); err != nil {
 		return err
 	}
-	if err := c.findPostgres(ctx); err != nil {
-		return err
-	}
+	return c.findPostgres(ctx)
+}
+
+// startData brings the data tier up; whatever runs already is left alone.
+func (c *cluster) startData(ctx context.Context, withAPI bool) error {
 	if !withAPI { // keep the API's section when `make up` is typed beside a running `make dev`
 		running, err := c.running(ctx)
 		if err != nil {
@@ -202,25 +207,23 @@ func (c *cluster) needsClone(ctx context.Context, i instance) (string, error) {
 
 // dev starts everything and returns when /health says ok.
 func (c *cluster) dev(ctx context.Context) error {
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
 	running, err := c.running(ctx)
 	if err != nil {
 		return err
 	}
 	if _, ours := running[apiName]; !ours {
-		if err := c.stopStrays(ctx); err != nil {
-			return err
-		}
 		if err := checkPort(ctx, "the API", c.cfg.Addr()); err != nil {
 			return fmt.Errorf("%w (PORT=…)", err)
 		}
 	}
-	g, building := errgroup.WithContext(ctx)
+	g, both := errgroup.WithContext(ctx) // the compiler works while the databases start
 	g.Go(func() error {
-		return c.out.step("building", "the API and Air", func() error { return c.build(building) })
+		return c.out.step("building", "the API and Air", func() error { return c.build(both) })
 	})
-	if err := c.startData(ctx, true); err != nil {
-		return err
-	}
+	g.Go(func() error { return c.startData(both, true) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
