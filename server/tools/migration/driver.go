@@ -23,8 +23,9 @@ type driver struct {
 	ctx     context.Context // of the run: database.Driver's methods take none
 	applied func(version int, took time.Duration)
 
-	target   int  // what the next file leads to
-	recorded bool // with the file
+	target   int           // what the next file leads to
+	recorded bool          // with the file
+	took     time.Duration // the file
 }
 
 var _ database.Driver = (*driver)(nil)
@@ -66,11 +67,15 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	case dirty:
 		d.target, d.recorded = version, false
 		return nil
-	case d.recorded:
-		return nil
-	default:
-		return pgx.BeginFunc(d.ctx, d.conn, d.record)
+	case !d.recorded:
+		ctx, cancel := context.WithTimeout(d.ctx, d.set.ConnectTimeout)
+		defer cancel()
+		if err := pgx.BeginFunc(ctx, d.conn, func(tx pgx.Tx) error { return d.record(ctx, tx) }); err != nil {
+			return explain(err, "")
+		}
 	}
+	d.applied(version, d.took)
+	return nil
 }
 
 var (
@@ -103,7 +108,7 @@ func (d *driver) Run(file io.Reader) error {
 	case err != nil:
 		return explain(err, sql)
 	}
-	d.applied(d.target, time.Since(start))
+	d.took = time.Since(start)
 	return nil
 }
 
@@ -119,7 +124,7 @@ func (d *driver) runInTransaction(ctx context.Context, sql string) error {
 		if d.conn.PgConn().TxStatus() != 'T' {
 			return errors.New("the file ended its own transaction, so what it did is kept but not recorded: take COMMIT and ROLLBACK out of it, and undo by hand what it did")
 		}
-		return d.record(tx)
+		return d.record(ctx, tx)
 	})
 	d.recorded = err == nil
 	return err
@@ -131,14 +136,14 @@ func (d *driver) exec(ctx context.Context, sql string) error {
 }
 
 // record writes the version that d.target says, in tx.
-func (d *driver) record(tx pgx.Tx) error {
-	if _, err := tx.Exec(d.ctx, "DELETE FROM "+d.table()); err != nil {
+func (d *driver) record(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "DELETE FROM "+d.table()); err != nil {
 		return err
 	}
 	if d.target == noVersion {
 		return nil
 	}
-	_, err := tx.Exec(d.ctx, "INSERT INTO "+d.table()+" (version, dirty) VALUES ($1, false)", d.target)
+	_, err := tx.Exec(ctx, "INSERT INTO "+d.table()+" (version, dirty) VALUES ($1, false)", d.target)
 	return err
 }
 

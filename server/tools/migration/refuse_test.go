@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ func TestRefusesReplica(t *testing.T) {
 	if b.cfg.Shards[0].Replica == "" {
 		t.Skip("shard-0 has no replica")
 	}
-	b.cfg.Shards = append(b.cfg.Shards[:0:0], b.cfg.Shards...)
+	b.cfg.Shards = slices.Clone(b.cfg.Shards)
 	primary := b.cfg.Shards[0].Primary
 	b.cfg.Shards[0].Primary = b.cfg.Shards[0].Replica
 	got := b.run(t.Context(), "up", pairs(makeA))
@@ -32,7 +33,7 @@ func TestRefusesWhenAShardIsDown(t *testing.T) {
 	require.NoError(t, nobody.Close())
 
 	down := *b
-	down.cfg.Shards = append(b.cfg.Shards[:0:0], b.cfg.Shards...)
+	down.cfg.Shards = slices.Clone(b.cfg.Shards)
 	last := len(down.cfg.Shards) - 1
 	down.cfg.Shards[last].Primary = nobody.Addr().String()
 	got := down.run(t.Context(), "up", pairs(makeA))
@@ -110,4 +111,17 @@ func TestServerMayOnlyReadVersions(t *testing.T) {
 	require.Equal(t, "true", may("a", "INSERT"))
 	require.Equal(t, "true", may(b.set.Table, "SELECT"))
 	require.Equal(t, "false", may(b.set.Table, "UPDATE"))
+}
+
+// Session locks do not hold behind a pooler.
+func TestRefusesPooler(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	wrong := *b
+	wrong.cfg.Shards = slices.Clone(b.cfg.Shards)
+	wrong.cfg.Shards[1].Primary = b.cfg.Shards[1].Pooler
+	got := wrong.run(t.Context(), "up", pairs(makeA))
+	require.ErrorContains(t, got.err, "shard-1: cannot connect to "+b.cfg.Shards[1].Pooler+": this looks like PgBouncer")
+	require.ErrorContains(t, got.err, "correct SHARD_1_PRIMARY_ADDR")
+	b.wantVersions(b.onAll(0)...)
 }

@@ -82,7 +82,7 @@ func (t *tool) lookAt(ctx context.Context, shard config.Shard) state {
 	return state{shard: shard, version: version, dirty: dirty, err: errors.Join(err, p.close(ctx))}
 }
 
-// table shows states to people and to scripts: columns, and one word in each but the last.
+// table shows states to people and to scripts.
 func (t *tool) table(states []state) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

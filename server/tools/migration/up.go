@@ -73,13 +73,16 @@ func (t *tool) step(ctx context.Context, p *primary, from, to int, step func(*mi
 	m.LockTimeout = 2 * t.set.RunLockTimeout // Lock has its own bound; this one would leave it waiting behind
 
 	if err := plain(step(m)); err != nil {
-		return fmt.Errorf("%s: %w", t.fileAfter(at, from, to), err)
+		if at != to {
+			err = fmt.Errorf("%s: %w", t.fileAfter(at, from, to), err)
+		}
+		return err
 	}
 	t.con.out.printf("%s: %s → %s in %s", p.shard.Name, t.label(from), t.label(at), round(time.Since(start)))
 	return nil
 }
 
-// fileAfter is the file that was next when the shard stood at version, on its way from one version to another.
+// fileAfter is the file that was next when the shard stood at version, not yet at the end of its way.
 func (t *tool) fileAfter(version, from, to int) string {
 	if to < from {
 		return t.list[version-1].DownFile()
@@ -92,7 +95,7 @@ func (t *tool) whereEachStands(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*t.set.ConnectTimeout)
 	defer cancel()
 
-	t.con.err.printf("migration stopped. A file that failed left nothing behind; each shard stands at:\n%s", t.table(t.look(ctx)))
+	t.con.err.printf("stopped; a file that failed left nothing behind, unless it stands alone (no transaction). Each shard stands at:\n%s", t.table(t.look(ctx)))
 	return fmt.Errorf("%w\nput it right and run the same command again: it goes on from there", err)
 }
 

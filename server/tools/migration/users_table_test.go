@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/messenger-clone/messenger-clone-api/server/migrations"
+)
+
+// The rules of the users table hold for whatever writes to it.
+func TestUsersTable(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.mustUp(migrations.FS())
+	insert := func(name, email string) (constraint string) {
+		b.on(0, func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, "INSERT INTO users VALUES (gen_random_uuid(), $1, $2, now(), now())", name, email)
+			var pg *pgconn.PgError
+			if errors.As(err, &pg) {
+				constraint = pg.ConstraintName
+				return nil
+			}
+			return err
+		})
+		return constraint
+	}
+
+	require.Empty(t, insert("Ada", "ada@example.com"))
+	require.Equal(t, "users_email_key", insert("Ada", "ADA@example.com"), "letter case makes no other address")
+	require.Empty(t, insert(strings.Repeat("ä", 100), "a@b"))
+	require.Equal(t, "users_name_length", insert("", "b@example.com"))
+	require.Equal(t, "users_name_length", insert(strings.Repeat("ä", 101), "c@example.com"))
+	require.Equal(t, "users_email_length", insert("Ada", strings.Repeat("a", 255)))
+
+	plan := b.ask(0, "SELECT string_agg(indexdef, ' ') FROM pg_indexes WHERE schemaname = '"+b.set.Schema+"'")
+	require.Contains(t, plan, "(created_at DESC, id DESC)")
+}
