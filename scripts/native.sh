@@ -12,7 +12,7 @@ esac
 # The server's limits (GOMAXPROCS, GOGC, GOMEMLIMIT) are not meant for the compiler.
 build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.build/ "$@"); }
 mkdir -p .build
-[ -x .build/cluster ] || echo 'building  the tools (the first time takes a minute)' >&2
+[ -x .build/cluster ] || echo 'building   the tools (the first time takes a minute)' >&2
 build ./tools/cluster ./tools/apictl ./tools/migration
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 

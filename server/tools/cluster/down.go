@@ -16,10 +16,10 @@ func (c *cluster) down(ctx context.Context) error {
 		if err := c.stopStrays(ctx); err != nil {
 			return err
 		}
-		c.out.say("stopped   nothing runs")
+		c.out.say("stopped    nothing runs")
 		return nil
 	}
-	return c.out.step("stopping", "the API, poolers, replicas, primaries", func() error {
+	return c.out.step("stopping", "stopped", "the API, poolers, replicas, primaries", func() error {
 		if said, err := c.supervisorctl(ctx, "shutdown"); err != nil {
 			return fmt.Errorf("supervisorctl shutdown: %w: %s", err, said)
 		}
@@ -47,7 +47,7 @@ func (c *cluster) downClean(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
 		return err
 	}
-	c.out.say("removed   the data of this project in %s", c.dir)
+	c.out.say("removed    the data of this project in %s", c.dir)
 	return nil
 }
 
@@ -64,7 +64,7 @@ func (c *cluster) restart(ctx context.Context) error {
 	if _, ok := running[apiName]; !ok {
 		return errNotRunning
 	}
-	return c.out.step("restarting", "the API", func() error {
+	return c.out.step("restarting", "restarted", "the API", func() error {
 		if err := c.findPostgres(ctx); err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (c *cluster) restart(ctx context.Context) error {
 // rebuild is restart with a binary built first, so that a compile error leaves
 // the running API alone.
 func (c *cluster) rebuild(ctx context.Context) error {
-	if err := c.out.step("building", "the API", func() error { return c.build(ctx) }); err != nil {
+	if err := c.out.step("building", "built", "the API", func() error { return c.build(ctx) }); err != nil {
 		return err
 	}
 	return c.restart(ctx)

@@ -44,7 +44,7 @@ func (c *cluster) fetchedPostgres(ctx context.Context) (string, error) {
 	if _, err := os.Stat(bin); err == nil {
 		return bin, nil
 	}
-	err = c.out.step("fetching", "PostgreSQL "+fetchedVersion+" (15 MB, once per user)", func() error {
+	err = c.out.step("fetching", "fetched", "PostgreSQL "+fetchedVersion+" (15 MB, once per user)", func() error {
 		if err := os.MkdirAll(cache, 0o755); err != nil {
 			return err
 		}

@@ -26,13 +26,13 @@ func (p *progress) say(format string, args ...any) {
 }
 
 // step announces what, does it, and says how long it took.
-func (p *progress) step(verb, what string, do func() error) error {
-	p.say("%-9s %s", verb, what)
+func (p *progress) step(doing, done, what string, do func() error) error {
+	p.say("%-10s %s", doing, what)
 	began := time.Now()
 	if err := do(); err != nil {
 		return err
 	}
-	p.say("%-9s %-58s %5.1f s", "ready", what, time.Since(began).Seconds())
+	p.say("%-10s %-58s %5.1f s", done, what, time.Since(began).Seconds())
 	return nil
 }
 

@@ -22,7 +22,7 @@ func (c *cluster) stopStrays(ctx context.Context) error {
 			return err
 		}
 		if !said {
-			c.out.say("stopping  %d processes of this project that their supervisord left behind", len(strays))
+			c.out.say("stopping   %d processes of this project that their supervisord left behind", len(strays))
 			said = true
 			for _, p := range strays {
 				// PostgreSQL's fast shutdown is SIGINT; SIGTERM would wait for its clients.

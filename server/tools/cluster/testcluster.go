@@ -67,7 +67,7 @@ func runTests(ctx context.Context, args []string) (err error) {
 	if err := c.migrate(ctx); err != nil {
 		return err
 	}
-	c.out.say("ready     a test cluster of %d shards in %s after %.1f s", len(c.cfg.Shards), c.dir, time.Since(began).Seconds())
+	c.out.say("ready      a test cluster of %d shards in %s after %.1f s", len(c.cfg.Shards), c.dir, time.Since(began).Seconds())
 	return runCommand(ctx, args)
 }
 

@@ -76,13 +76,13 @@ func (c *cluster) initPrimaries(ctx context.Context) error {
 	if _, err := os.Stat(c.path("shards")); err == nil {
 		return fmt.Errorf("%d of %d primaries in %s have lost their data folder: bring it back, or begin anew with `make down-clean`", missing, len(c.primaries()), c.path("data"))
 	}
-	return c.out.step("creating", fmt.Sprintf("%d databases in %s", missing, c.path("data")), all)
+	return c.out.step("creating", "created", fmt.Sprintf("%d databases in %s", missing, c.path("data")), all)
 }
 
 // startGroups starts and awaits the processes in their order.
 func (c *cluster) startGroups(ctx context.Context) error {
 	primaries, replicas := c.primaries(), c.replicas()
-	err := c.out.step("starting", count(len(primaries), "primary", "primaries"), func() error {
+	err := c.out.step("starting", "ready", count(len(primaries), "primary", "primaries"), func() error {
 		if err := c.startGroup(ctx, "primaries"); err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (c *cluster) startGroups(ctx context.Context) error {
 		if err := c.cloneMissing(ctx); err != nil {
 			return err
 		}
-		err := c.out.step("starting", count(len(replicas), "replica", "replicas"), func() error {
+		err := c.out.step("starting", "ready", count(len(replicas), "replica", "replicas"), func() error {
 			if err := c.startGroup(ctx, "replicas"); err != nil {
 				return err
 			}
@@ -110,7 +110,7 @@ func (c *cluster) startGroups(ctx context.Context) error {
 			return err
 		}
 	}
-	err = c.out.step("starting", count(len(primaries), "PgBouncer", "PgBouncers")+" and Redis", func() error {
+	err = c.out.step("starting", "ready", count(len(primaries), "PgBouncer", "PgBouncers")+" and Redis", func() error {
 		if err := c.startGroup(ctx, "poolers"); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (c *cluster) cloneMissing(ctx context.Context) error {
 		}
 		if why != "" {
 			if why != neverCloned {
-				c.out.say("%-9s %s again: %s", "cloning", i.name, why)
+				c.out.say("%-10s %s again: %s", "cloning", i.name, why)
 			}
 			missing = append(missing, i)
 		}
@@ -153,7 +153,7 @@ func (c *cluster) cloneMissing(ctx context.Context) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return c.out.step("cloning", count(len(missing), "replica", "replicas")+" from the running primaries", func() error {
+	return c.out.step("cloning", "cloned", count(len(missing), "replica", "replicas")+" from the running primaries", func() error {
 		return awaitAll(ctx, missing, func(ctx context.Context, i instance) error {
 			if said, err := c.supervisorctl(ctx, "stop", "replicas:"+i.name); err != nil && !strings.Contains(said, "not running") {
 				return fmt.Errorf("stop %s: %w: %s", i.name, err, said)
@@ -221,7 +221,7 @@ func (c *cluster) dev(ctx context.Context) error {
 	}
 	g, both := errgroup.WithContext(ctx) // the compiler works while the databases start
 	g.Go(func() error {
-		return c.out.step("building", "the API and Air", func() error { return c.build(both) })
+		return c.out.step("building", "built", "the API and Air", func() error { return c.build(both) })
 	})
 	g.Go(func() error { return c.startData(both, true) })
 	if err := g.Wait(); err != nil {
@@ -230,7 +230,7 @@ func (c *cluster) dev(ctx context.Context) error {
 	if err := c.migrate(ctx); err != nil {
 		return err
 	}
-	err = c.out.step("starting", fmt.Sprintf("the API with %s", count(c.cfg.Workers, "worker", "workers")), func() error {
+	err = c.out.step("starting", "ready", fmt.Sprintf("the API with %s", count(c.cfg.Workers, "worker", "workers")), func() error {
 		if err := c.start(ctx, apiName); err != nil {
 			return err
 		}
@@ -261,7 +261,7 @@ func (c *cluster) build(ctx context.Context) error {
 }
 
 func (c *cluster) migrate(ctx context.Context) error {
-	return c.out.step("migrating", count(len(c.cfg.Shards), "shard", "shards"), func() error {
+	return c.out.step("migrating", "migrated", count(len(c.cfg.Shards), "shard", "shards"), func() error {
 		cmd := exec.CommandContext(ctx, filepath.Join(c.root, ".build", "migration"), "up")
 		said, err := cmd.CombinedOutput()
 		if err != nil {
