@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bytedance/sonic"
 	"github.com/gofiber/fiber/v3"
@@ -46,8 +47,10 @@ func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
 		return nil, err
 	}
 	var raw map[string]json.RawMessage
-	if err := JSON.Unmarshal(c.BodyRaw(), &raw); err != nil || raw == nil {
-		// The decoder's error quotes the input and stays here.
+	body := c.BodyRaw()
+	// sonic would put U+FFFD where the text is no UTF-8. Its errors quote the
+	// input and stay here.
+	if !utf8.Valid(body) || JSON.Unmarshal(body, &raw) != nil || raw == nil {
 		return nil, &entities.Error{Kind: entities.Invalid, Message: "the body must be a JSON object such as {\"name\": \"Ada\"}"}
 	}
 	fields := make(map[string]string, len(raw))
@@ -58,7 +61,7 @@ func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
 		case !slices.Contains(known, name):
 			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are "+strings.Join(known, ", ")))
 		case JSON.Unmarshal(raw[name], &text) != nil || text == nil:
-			errs = append(errs, entities.InvalidField(name, "must be a string"))
+			errs = append(errs, entities.InvalidField(name, "must be a well-formed string"))
 		default:
 			fields[name] = *text
 		}
