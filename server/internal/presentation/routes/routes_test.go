@@ -78,7 +78,7 @@ func setup(t testing.TB) *bundle {
 		MaxAge: time.Second, CountTimeout: time.Second, ProbeTimeout: time.Second,
 	}, clock)
 	b.app = New(Config{
-		RequestTimeout: time.Second,
+		RequestTimeout: 500 * time.Millisecond,
 		BodyLimit:      1 << 10,
 		Log:            slog.New(slog.NewJSONHandler(b.log, nil)),
 		Draining:       b.draining,
@@ -104,7 +104,7 @@ func (b *bundle) send(t testing.TB, method, path, body string, headers ...string
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	res, err := b.app.Test(req)
+	res, err := b.app.Test(req, fiber.TestConfig{Timeout: 0})
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
