@@ -35,7 +35,7 @@ func (c *cluster) cloneReplica(ctx context.Context, i instance) error {
 	if err := c.account.folder(partial); err != nil {
 		return err
 	}
-	conn, err := c.connect(ctx, primary.addr, "postgres")
+	conn, err := c.connect(ctx, primary.addr)
 	if err != nil {
 		return err
 	}

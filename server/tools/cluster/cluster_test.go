@@ -160,7 +160,8 @@ func startTestCluster(t *testing.T) *cluster {
 	if os.Getenv("TEST_CLUSTER") == "" {
 		t.Skip("TEST_CLUSTER is not set: `make test` sets it")
 	}
-	dir, err := os.MkdirTemp("", testPrefix)
+	// Not t.TempDir: the databases' account could not enter it.
+	dir, err := os.MkdirTemp("", testPrefix) //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +268,7 @@ func mustStop(t *testing.T, c *cluster, i instance) {
 
 func mustExec(t *testing.T, c *cluster, i instance, sql string) {
 	t.Helper()
-	conn, err := c.connect(t.Context(), i.addr, "postgres")
+	conn, err := c.connect(t.Context(), i.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +281,7 @@ func mustExec(t *testing.T, c *cluster, i instance, sql string) {
 func awaitCount(t *testing.T, c *cluster, i instance, want int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%s has %d rows", i.name, want), func() error {
-		conn, err := c.connect(t.Context(), i.addr, "postgres")
+		conn, err := c.connect(t.Context(), i.addr)
 		if err != nil {
 			return err
 		}

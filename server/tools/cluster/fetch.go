@@ -129,8 +129,11 @@ func verifyArchive(dir string) error {
 		return fmt.Errorf("no PostgreSQL %s is known for %s: install PostgreSQL 16 and set POSTGRES_BIN", fetchedVersion, platform)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.txz"))
-	if err != nil || len(files) != 1 {
-		return fmt.Errorf("fetch PostgreSQL: want one archive in %s, got %d (%v)", dir, len(files), err)
+	if err != nil {
+		return err
+	}
+	if len(files) != 1 {
+		return fmt.Errorf("fetch PostgreSQL: want one archive in %s, got %d", dir, len(files))
 	}
 	f, err := os.Open(files[0])
 	if err != nil {
@@ -154,7 +157,11 @@ func freePort() (int, error) {
 		return 0, err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("a TCP listener has the address %v", l.Addr())
+	}
+	return address.Port, nil
 }
 
 func lastLine(text []byte) string {

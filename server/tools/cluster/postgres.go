@@ -81,9 +81,9 @@ func systemIdentifier(dir string) (uint64, error) {
 	return binary.NativeEndian.Uint64(field[:]), nil
 }
 
-// connect opens one connection as the superuser.
-func (c *cluster) connect(ctx context.Context, addr, database string) (*pgx.Conn, error) {
-	return c.connectAs(ctx, addr, database, "postgres", c.env["POSTGRES_PASSWORD"])
+// connect opens one connection as the superuser, to the database of the same name.
+func (c *cluster) connect(ctx context.Context, addr string) (*pgx.Conn, error) {
+	return c.connectAs(ctx, addr, "postgres", "postgres", c.env["POSTGRES_PASSWORD"])
 }
 
 func (c *cluster) connectAs(ctx context.Context, addr, database, user, password string) (*pgx.Conn, error) {

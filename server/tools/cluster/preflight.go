@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -48,20 +48,16 @@ func (c *cluster) preflight(ctx context.Context) error {
 // checkShape refuses to start with another number of shards than the data was
 // made with: the ring would look for most users on the wrong shard.
 func (c *cluster) checkShape() error {
-	made, err := filepath.Glob(c.path("data", "shard-*"))
+	complete, err := os.ReadFile(c.path("shards"))
+	if errors.Is(err, fs.ErrNotExist) { // the first start, or one that was interrupted: nothing can have been written yet
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	made = slices.DeleteFunc(made, func(dir string) bool {
-		return strings.HasSuffix(dir, ".partial") || strings.HasSuffix(dir, "-replica")
-	})
-	complete, err := os.ReadFile(c.path("shards"))
-	if err != nil { // the first start, or one that was interrupted: nothing can have been written yet
-		return nil
-	}
 	if want := fmt.Sprint(len(c.cfg.Shards)); strings.TrimSpace(string(complete)) != want {
-		return fmt.Errorf("the data in %s is spread over %s shards (%d folders), the settings ask for %s: set SHARDING_ENABLED and SHARDING_COUNT back, "+
-			"or name another folder with STATE_DIR, or remove the data with `make down-clean`", c.dir, strings.TrimSpace(string(complete)), len(made), want)
+		return fmt.Errorf("the data in %s is spread over %s shards, the settings ask for %s: set SHARDING_ENABLED and SHARDING_COUNT back, "+
+			"or name another folder with STATE_DIR, or remove the data with `make down-clean`", c.dir, strings.TrimSpace(string(complete)), want)
 	}
 	return nil
 }

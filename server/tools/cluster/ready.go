@@ -86,7 +86,7 @@ func (c *cluster) identify(ctx context.Context, i instance) (recovering, streami
 	if err != nil {
 		return false, false, finalError{err}
 	}
-	conn, err := c.connect(ctx, i.addr, "postgres")
+	conn, err := c.connect(ctx, i.addr)
 	if err != nil {
 		return false, false, explainConnect(err)
 	}

@@ -125,11 +125,10 @@ func (c *cluster) logs(ctx context.Context, names ...string) error {
 	}
 	cmd := exec.CommandContext(ctx, "tail", args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return nil // Ctrl-C is how one leaves
+	if err := cmd.Run(); err != nil && ctx.Err() == nil { // Ctrl-C is how one leaves
+		return err
 	}
-	return err
+	return nil
 }
 
 func fileExists(path string) bool {

@@ -165,7 +165,7 @@ func (c *cluster) superviseHere(ctx context.Context) (stop func() error, err err
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, "--nodaemon", "--silent", "-c", c.supervisorFile())
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, "--nodaemon", "--silent", "-c", c.supervisorFile())
 	cmd.Env = c.processEnv()
 	dieWithParent(cmd)
 	if err := cmd.Start(); err != nil {

@@ -189,7 +189,7 @@ func (c *cluster) needsClone(ctx context.Context, i instance) (string, error) {
 	if got != want {
 		return "it is a copy of another database", nil
 	}
-	conn, err := c.connect(ctx, primary.addr, "postgres")
+	conn, err := c.connect(ctx, primary.addr)
 	if err != nil {
 		return "", err
 	}
