@@ -12,6 +12,7 @@ import (
 // wired as the server wires them.
 func TestShardedUsers(t *testing.T) {
 	repositoriestest.Users(t, func(t testing.TB) repositoriestest.Setup {
+		t.Helper()
 		cfg := testcluster.Open(t)
 		router, err := openShards(cfg)
 		if err != nil {
@@ -24,7 +25,7 @@ func TestShardedUsers(t *testing.T) {
 		})
 		return repositoriestest.Setup{
 			Store:  repositories.NewShardedUsers(router, cfg.RequestTimeout),
-			Settle: func(t testing.TB) { testcluster.AwaitReplicas(t, cfg) },
+			Settle: func(t testing.TB) { t.Helper(); testcluster.AwaitReplicas(t, cfg) },
 		}
 	})
 }

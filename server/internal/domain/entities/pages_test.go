@@ -1,6 +1,9 @@
 package entities
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func TestNewPage(t *testing.T) {
 	t.Parallel()
@@ -17,8 +20,8 @@ func TestNewPage(t *testing.T) {
 			}
 			continue
 		}
-		e, ok := err.(*Error)
-		if !ok || e.Kind != Invalid || len(e.Fields) != test.fields {
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Invalid || len(e.Fields) != test.fields {
 			t.Errorf("NewPage(%d, %d) fails with %v, want Invalid with %d fields", test.limit, test.offset, err, test.fields)
 		}
 	}

@@ -258,6 +258,6 @@ type fleetLog struct {
 // Printf implements prefork.Logger.
 func (l fleetLog) Printf(format string, args ...any) {
 	if !l.quiet() {
-		l.log.Warn(fmt.Sprintf(format, args...))
+		l.log.Warn("fasthttp", "text", fmt.Sprintf(format, args...))
 	}
 }

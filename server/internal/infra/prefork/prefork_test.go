@@ -2,83 +2,18 @@ package prefork
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// These tests run this test binary as a real master with real workers, chosen
-// by a variable that master and workers share.
-const roleVariable = "PREFORK_TEST_ROLE"
-
-func TestMain(m *testing.M) {
-	if role := os.Getenv(roleVariable); role != "" {
-		if err := program(role); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-// program is a small server: GET / answers with the worker's process id, GET
-// /slow after a second.
-func program(role string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	if !IsWorker() {
-		m := &Master{Addr: os.Getenv("ADDR"), Workers: 3, Environ: []string{"HANDED=down"}, StopTimeout: 5 * time.Second, Log: log}
-		return m.Run(ctx)
-	}
-	switch role {
-	case "fail":
-		err := errors.New("no luck today")
-		Fail(err)
-		return err
-	case "vanish":
-		os.Exit(7)
-	}
-	return Serve(ctx, log, func(ctx context.Context, ln net.Listener, started func()) error {
-		server := &http.Server{Handler: http.HandlerFunc(answer)} //nolint:gosec // a test's
-		go func() {
-			<-ctx.Done()
-			_ = server.Shutdown(context.WithoutCancel(ctx))
-			stopServing()
-		}()
-		started()
-		_ = server.Serve(ln)
-		<-served
-		return nil
-	})
-}
-
-// served is closed when the last answer is out: Serve of net/http returns before.
-var served = make(chan struct{})
-
-func stopServing() { close(served) }
-
-func answer(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/slow" {
-		slog.New(slog.NewJSONHandler(os.Stdout, nil)).Info("slow")
-		time.Sleep(time.Second)
-	}
-	fmt.Fprintf(w, "%d %s", os.Getpid(), os.Getenv("HANDED"))
-}
 
 // master is a running program and the lines it logs.
 type master struct {
@@ -90,7 +25,7 @@ type master struct {
 
 func start(t testing.TB, role, addr string) *master {
 	t.Helper()
-	m := &master{cmd: exec.Command(os.Args[0]), lines: make(chan map[string]any, 1000), errs: new(strings.Builder)} //nolint:noctx // it ends by signal
+	m := &master{cmd: exec.Command(os.Args[0]), lines: make(chan map[string]any, 1000), errs: new(strings.Builder)}
 	m.cmd.Env = append(os.Environ(), roleVariable+"="+role, "ADDR="+addr)
 	m.cmd.Stderr = m.errs
 	out, err := m.cmd.StdoutPipe()
@@ -156,7 +91,7 @@ func (m *master) awaitReady(t testing.TB) int {
 // get asks on a connection of its own and returns the answering worker.
 func (m *master) get(path string) (pid int, handed string, err error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	res, err := client.Get("http://" + m.addr + path) //nolint:noctx // the client has a timeout
+	res, err := client.Get("http://" + m.addr + path)
 	if err != nil {
 		return 0, "", err
 	}
@@ -173,7 +108,7 @@ func (m *master) get(path string) (pid int, handed string, err error) {
 // wait returns the exit code, once the output has been read.
 func (m *master) wait(t testing.TB) int {
 	t.Helper()
-	for range m.lines { //nolint:revive // to the end of the output, as Wait wants it
+	for range m.lines {
 	}
 	_ = m.cmd.Wait()
 	return m.cmd.ProcessState.ExitCode()

@@ -18,7 +18,9 @@ import (
 
 func TestTranslate(t *testing.T) {
 	t.Parallel()
-	pg := func(code string) error { return fmt.Errorf("exec: %w", &pgconn.PgError{Code: code, Message: "secret detail"}) }
+	pg := func(code string) error {
+		return fmt.Errorf("exec: %w", &pgconn.PgError{Code: code, Message: "secret detail"})
+	}
 	for _, test := range []struct {
 		name    string
 		err     error

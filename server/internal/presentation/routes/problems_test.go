@@ -59,7 +59,8 @@ func TestProblems(t *testing.T) {
 		{name: "charset", method: "POST", path: users, body: `{}`, headers: []string{"Content-Type", "application/json; charset=latin1"}, status: 415},
 		{name: "compressed", method: "POST", path: users, body: `{}`, headers: []string{"Content-Encoding", "gzip"}, status: 415},
 		{name: "shard_down", method: "GET", path: ada, status: 503, fail: &entities.Error{
-			Kind: entities.Unavailable, Message: "shard-3 does not answer", Err: errors.New("dial tcp 10.0.0.1: secret")}},
+			Kind: entities.Unavailable, Message: "shard-3 does not answer", Err: errors.New("dial tcp 10.0.0.1: secret"),
+		}},
 		{name: "deadline", method: "GET", path: ada, status: 503, fail: fmt.Errorf("wait: %w", context.DeadlineExceeded)},
 		{name: "fault_of_ours", method: "GET", path: ada, status: 500, fail: errors.New(`ERROR: column "secret" does not exist`)},
 		{name: "internal_kind", method: "GET", path: ada, status: 500, fail: &entities.Error{Message: "secret", Err: errors.New("secret")}},
@@ -103,7 +104,7 @@ func golden(t *testing.T, name, got string) {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil { //nolint:gosec // a file of the repository
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -48,7 +48,7 @@ func NewRing(names []string) (*Ring, error) {
 	nodes := make([]node, 0, len(r.names)*VirtualNodes)
 	for owner, name := range r.names {
 		for i := range VirtualNodes {
-			nodes = append(nodes, node{point(name + "#" + strconv.Itoa(i)), uint8(owner)}) //nolint:gosec // at most 256 names
+			nodes = append(nodes, node{point(name + "#" + strconv.Itoa(i)), uint8(owner)})
 		}
 	}
 	slices.SortFunc(nodes, func(a, b node) int {
