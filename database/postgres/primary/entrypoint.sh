@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Entrypoint of a primary's container: makes the cluster at the first start, keeps its roles as ../init and .env.secrets say, and becomes the
+# server.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../container.sh
+. "$(dirname "$0")/../container.sh"
+as_postgres "$@"
+
+for name in POSTGRES_PASSWORD DB_OWNER_PASSWORD DB_PASSWORD DB_REPLICATION_PASSWORD; do
+  [ -n "${!name:-}" ] || die "$name is not set: start with make, which reads it from .env.secrets"
+done
+
+# stamp: changes when a password or a file in ../init does.
+stamp() {
+  { cat "$config"/init/*.sql && printf '%s\n' "$POSTGRES_PASSWORD" "$DB_OWNER_PASSWORD" "$DB_PASSWORD" "$DB_REPLICATION_PASSWORD"; } |
+    sha256sum
+}
+
+# set_up_roles FOLDER: runs ../init in a server that only this script can reach.
+set_up_roles() {
+  local folder=$1 socket file
+  socket=$(mktemp -d)
+  pg_ctl -D "$folder" -s -w -t 3600 -o "-c config_file=$config/postgresql.conf -c hba_file=$config/pg_hba.conf \
+    -c listen_addresses='' -c unix_socket_directories=$socket -c log_min_messages=fatal" start
+  for file in "$config"/init/*.sql; do
+    PGHOST=$socket PGUSER=postgres PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -f "$file"
+  done
+  # psql reads the password from its environment, so it stands in no list of processes.
+  PGHOST=$socket PGUSER=postgres PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+SET log_statement = 'none';
+\set password `printf %s "$POSTGRES_PASSWORD"`
+ALTER ROLE postgres PASSWORD :'password';
+SQL
+  pg_ctl -D "$folder" -s -w -m fast stop
+  stamp >"$folder/messenger.stamp"
+}
+
+if [ ! -e "$PGDATA" ]; then
+  say 'first start: making the database cluster'
+  rm -rf "$PGDATA.partial"
+  initdb -D "$PGDATA.partial" --username=postgres --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --data-checksums \
+    --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 >/dev/null
+  set_up_roles "$PGDATA.partial"
+  finish_folder
+elif [ "$(stamp)" != "$(cat "$PGDATA/messenger.stamp" 2>/dev/null)" ]; then
+  say 'passwords or roles have changed: setting them'
+  set_up_roles "$PGDATA"
+fi
+serve "$@"
