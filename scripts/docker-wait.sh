@@ -1,0 +1,98 @@
+# docker-wait.sh: what is started, what is ready, how long it took, and what is to blame when it does not come. Sourced by docker.sh.
+# shellcheck shell=bash
+
+say() { printf '%-10s %s\n' "$1" "$2" >&2; }
+
+# step VERB WHAT COMMAND...: says so, does it, says how long it took.
+step() {
+  local verb=$1 what=$2
+  began=$SECONDS
+  shift 2
+  say "$verb" "$what"
+  "$@" >/dev/null
+  ready "$what" $((SECONDS - began))
+}
+
+ready() { printf '%-10s %-50s %4d s\n' ready "$1" "$2" >&2; }
+
+# The times of what is awaited count from $began, when it was started.
+began=$SECONDS
+
+# await_databases: returns when every one answers and every replica follows its primary. All are awaited at once.
+await_databases() {
+  local deadline=$((SECONDS + ${start_timeout:?})) i waiting=() failed=0 pid
+  await "$deadline" Redis redis redis-cli ping &
+  waiting+=($!)
+  for ((i = 0; i < ${shards:?}; i++)); do
+    await "$deadline" "PgBouncer of shard-$i" "pgbouncer-$i" pg_isready -q -h 127.0.0.1 -p 6432 -U messenger_api -d messenger &
+    waiting+=($!)
+    await_shard "$deadline" "$i" &
+    waiting+=($!)
+  done
+  for pid in "${waiting[@]}"; do wait "$pid" || failed=1; done
+  [ $failed = 0 ] || die "Not everything is ready after $((SECONDS - began)) s: see above."
+}
+
+# await DEADLINE WHAT SERVICE COMMAND...: until COMMAND succeeds in the service's container.
+await() {
+  local deadline=$1 what=$2 service=$3
+  shift 3
+  until docker exec "$(container "$service")" "$@" >/dev/null 2>&1; do
+    give_up "$deadline" "$what" "$service" && return 1
+    sleep 0.3
+  done
+  ready "$what" $((SECONDS - began))
+}
+
+# await_shard DEADLINE I: its primary, then its replica. A replica that runs while its slot is lost or gone is started again, and then clones
+# the primary.
+await_shard() {
+  local deadline=$1 i=$2 replica state restarted=no
+  replica=$(container "shard-$i-replica")
+  await "$deadline" "shard-$i, the primary" "shard-$i" pg_isready -q -h /var/run/postgresql -U messenger_api || return 1
+  until state=$(replication "$i") && [ "$state" = streaming ]; do
+    if [[ $state = lost && $restarted = no ]] && docker exec "$replica" pg_isready -q -h /var/run/postgresql; then
+      say cloning "shard-$i again for its replica, whose replication slot is lost"
+      docker restart "$replica" >/dev/null
+      restarted=yes
+    fi
+    give_up "$deadline" "shard-$i-replica" "shard-$i-replica" && return 1
+    sleep 0.3
+  done
+  ready "shard-$i-replica, following its primary" $((SECONDS - began))
+}
+
+# replication I: streaming, lost, or waiting, as the primary of shard I sees its replica. The name tells the replica from a clone in the making,
+# which uses the same slot.
+replication() {
+  docker exec -u postgres "$(container "shard-$1")" psql -X -A -t -q -c "
+    SELECT CASE WHEN r.state = 'streaming' THEN 'streaming' WHEN coalesce(s.wal_status, 'lost') = 'lost' THEN 'lost' ELSE 'waiting' END
+      FROM (VALUES ('shard_$1_replica')) AS n (name)
+      LEFT JOIN pg_replication_slots s ON s.slot_name = n.name
+      LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid AND r.application_name = n.name" 2>/dev/null
+}
+
+# await_health: until the server says that every shard is well.
+await_health() {
+  local deadline=$((SECONDS + start_timeout)) answer
+  began=$SECONDS
+  say waiting '/health'
+  until answer=$(docker exec "$(container messenger_server)" apictl health 2>&1) && [[ $answer == '{"status":"ok"'* ]]; do
+    if give_up "$deadline" '/health' messenger_server; then
+      printf 'the last answer was:\n%s\n' "$answer" >&2
+      exit 1
+    fi
+    sleep 0.3
+  done
+  ready '/health is ok' $((SECONDS - began))
+}
+
+# give_up DEADLINE WHAT SERVICE: tells the reason and succeeds when it is time to stop waiting: the deadline has passed, or the container keeps
+# dying.
+give_up() {
+  local restarts
+  restarts=$(docker inspect --format '{{.RestartCount}}' "$(container "$3")" 2>/dev/null || echo 0)
+  [ $SECONDS -ge "$1" ] || [ "$restarts" -ge 3 ] || return 1
+  printf '\n%s is not ready. The last lines of its log (docker logs %s):\n' "$2" "$(container "$3")" >&2
+  docker logs --tail 15 "$(container "$3")" 2>&1 | cut -c 1-300 >&2
+}

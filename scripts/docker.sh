@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# docker.sh COMMAND: the Makefile's commands by docker compose. Needs Docker, Compose, bash and coreutils, nothing else.
+#
+# API_TARGET=production runs the production image instead of the checkout under Air.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source-path=SCRIPTDIR source=docker-settings.sh
+. scripts/docker-settings.sh
+# shellcheck source-path=SCRIPTDIR source=docker-preflight.sh
+. scripts/docker-preflight.sh
+# shellcheck source-path=SCRIPTDIR source=docker-wait.sh
+. scripts/docker-wait.sh
+
+compose() { docker compose --progress quiet "${compose_files[@]}" "${env_files[@]}" "$@"; }
+
+# container SERVICE: the name compose gives its container.
+container() { printf '%s-%s-1' "$project" "$1"; }
+
+# ours ARGUMENT...: docker ps of this project's containers.
+ours() { docker ps --filter "label=com.docker.compose.project=$project" "$@"; }
+
+is_running() { [ -n "$(ours -q --filter "label=com.docker.compose.service=$1")" ]; }
+
+# require_server: the commands that ask the server need it running.
+require_server() { is_running messenger_server || die 'The server is not running: start everything with  make dev'; }
+
+# in_server ARGUMENT...: a program in the server's container, with a terminal where we have one.
+in_server() {
+  require_server
+  local tty=()
+  [ ! -t 0 ] || [ ! -t 1 ] || tty=(-t)
+  docker exec -i ${tty[@]+"${tty[@]}"} "$(container messenger_server)" "$@"
+}
+
+# build SERVICE...: their images; the output is shown when it fails, and as it comes where a person waits for a first build.
+build() {
+  local log
+  log=$(mktemp)
+  if ! docker compose --progress plain "${compose_files[@]}" "${env_files[@]}" build "$@" >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    rm -f "$log"
+    die "The image for $* could not be built: see above."
+  fi
+  rm -f "$log"
+}
+
+# compile: our own programs, in the dev container's volume; then what the settings say is checked, as the server itself does it. The .env is
+# piped in, because only its owner may be able to read it. Names that can only be meant for us are checked in the environment, too.
+check_settings() {
+  local program='mkdir -p /tmp/settings && cd /tmp/settings && cat >.env && exec api -check-config' name names=()
+  if [ "$target" = dev ]; then
+    program="env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ ./cmd/api ./tools/apictl ./tools/migration && $program"
+  fi
+  for name in $(compgen -e); do
+    case $name in SHARDING_* | SHARD_* | DB_WRITE_* | DB_READ_*) names+=(-e "$name") ;; esac
+  done
+  { [ ! -f .env ] || cat .env; } | compose run --rm --no-deps -T -e "HOST=$host" -e "PORT=$port" ${names[@]+"${names[@]}"} \
+    messenger_server sh -c "$program"
+}
+
+start_databases() {
+  build pgbouncer-0
+  began=$SECONDS
+  say starting "$shards primaries, replicas and PgBouncers, Redis"
+  # Kind by kind and without dependencies, so that compose waits for nobody: a replica waits for its primary by itself.
+  compose up -d --no-deps redis "${primaries[@]}"
+  compose up -d --no-deps "${poolers[@]}"
+  compose up -d --no-deps "${replicas[@]}"
+  await_databases
+}
+
+start_server() { compose up -d --no-deps "$@" messenger_server; }
+
+up() {
+  preflight
+  start_databases
+  listening
+}
+
+dev() {
+  preflight "$port"
+  step building "the server's image" build messenger_server
+  # Compiling needs no database: it goes on while the databases start.
+  local log checking status=0
+  log=$(mktemp)
+  say checking 'compiling and checking the settings'
+  check_settings >"$log" 2>&1 &
+  checking=$!
+  start_databases
+  wait "$checking" || status=$?
+  [ $status = 0 ] || { cat "$log" >&2; rm -f "$log"; exit 1; }
+  rm -f "$log"
+  step migrating 'all shards to the newest version' compose run --rm --no-deps -T migrate
+  step starting 'the server' start_server
+  await_health
+  listening
+  printf 'API           http://%s:%s\n' "$host" "$port"
+}
+
+listening() {
+  local last=$((shards - 1))
+  printf '\nprimaries     127.0.0.1:5440-%s\n' $((5440 + last))
+  printf 'replicas      127.0.0.1:5450-%s\n' $((5450 + last))
+  printf 'PgBouncers    127.0.0.1:6430-%s\n' $((6430 + last))
+  printf 'Redis         127.0.0.1:6379\n'
+}
+
+restart() {
+  require_server
+  step restarting 'the server' docker restart "$(container messenger_server)"
+  await_health
+}
+
+rebuild() {
+  is_running shard-0 || die 'The databases are not running: start everything with  make dev'
+  step building "the server's image" build messenger_server
+  step checking 'compiling and checking the settings' check_settings
+  step starting 'the server' start_server --force-recreate
+  await_health
+}
+
+down() {
+  compose --profile '*' down --remove-orphans
+  echo 'stopped; the data is kept' >&2
+}
+
+# down_clean: everything that carries this project's name, and nothing else. The base images stay.
+down_clean() {
+  compose --profile '*' down --remove-orphans --volumes
+  local images
+  images=$(docker image ls -q 'messenger-clone/*' | sort -u)
+  # shellcheck disable=SC2086  # one word per image
+  [ -z "$images" ] || docker image rm --force $images >/dev/null
+  echo 'stopped; the data, the containers and the images of this project are removed' >&2
+}
+
+# logs SERVICE...: follows in a terminal; otherwise the last lines, and ends.
+logs() {
+  if [ -t 1 ]; then
+    compose logs --follow --tail 100 "$@"
+  else
+    compose logs --tail 200 "$@"
+  fi
+}
+
+stats() {
+  local names
+  names=$(ours --format '{{.Names}}' | sort)
+  [ -n "$names" ] || die 'Nothing is running: start everything with  make dev'
+  # shellcheck disable=SC2086  # one word per container
+  docker stats --no-stream --format 'table {{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.NetIO}}' $names
+}
+
+db_shell() {
+  local shard=${1:-0} tty=()
+  [[ $shard =~ ^[0-$((shards - 1))]$ ]] || die "SHARD is '$shard': want a number from 0 to $((shards - 1))"
+  is_running "shard-$shard" || die "shard-$shard is not running: start it with  make up"
+  [ ! -t 0 ] || [ ! -t 1 ] || tty=(-t)
+  docker exec -i ${tty[@]+"${tty[@]}"} -u postgres "$(container "shard-$shard")" psql -d "$(setting DB_NAME messenger)"
+}
+
+# migrate COMMAND: the migration tool, in a container of its own, straight to the primaries.
+migrate() {
+  is_running shard-0 || die 'The databases are not running: start them with  make up'
+  build migrate
+  # shellcheck disable=SC2016  # the container's shell fills in $@
+  local program='exec migration "$@"'
+  if [ "$target" = dev ]; then
+    program="env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ ./tools/migration && $program"
+  fi
+  local tty=(-T)
+  [ ! -t 0 ] || tty=() # `down` asks first
+  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" migration "$@"
+}
+
+# migrate_make NAME: writes into the checkout, so it runs as its owner and with the folder writable.
+migrate_make() {
+  build migrate
+  # shellcheck disable=SC2016  # the container's shell fills in $1
+  compose run --rm --no-deps -T --user "$(id -u):$(id -g)" -v "$PWD/server/migrations:/src/server/migrations" migrate \
+    sh -c 'go run ./tools/migration make "$1"' migration "$1"
+}
+
+case ${1:-} in
+  up | dev | restart | rebuild | stats) "$1" ;;
+  down) down ;;
+  down-clean) down_clean ;;
+  ps) compose ps -a --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}' ;;
+  logs) logs --no-log-prefix messenger_server ;;
+  logs-all) logs ;;
+  shards | health) in_server apictl "$1" ;;
+  db-shell) db_shell "${SHARD:-0}" ;;
+  migrate-make) migrate_make "${NAME:-}" ;;
+  migrate-up | migrate-down | migrate-latest | migrate-status) migrate "${1#migrate-}" ;;
+  *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
+esac
