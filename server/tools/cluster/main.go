@@ -44,14 +44,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err := run(ctx, os.Args[1:])
-	var exit *exec.ExitError
+	var exit *exitError
 	switch {
 	case err == nil:
 	case errors.Is(err, errUsage):
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
-	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		os.Exit(exit.ExitCode()) // a command we ran for the user, which said why
+	case errors.As(err, &exit):
+		os.Exit(exit.ExitCode()) // the tests said why
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "interrupted")
 		os.Exit(130)

@@ -186,6 +186,10 @@ func (c *cluster) superviseHere(ctx context.Context) (stop func() error, err err
 	return stop, nil
 }
 
+// exitError is the failure of the command that `cluster test` ran, which has told
+// its user about it.
+type exitError struct{ *exec.ExitError }
+
 // runCommand runs the tests in a process group of their own, so that an
 // interrupt reaches all of it once and in order: the tests, then the cluster.
 func runCommand(ctx context.Context, args []string) error {
@@ -195,6 +199,10 @@ func runCommand(ctx context.Context, args []string) error {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		err = &exitError{exit}
+	}
 	// What the tests started and left behind ends with them.
 	if killErr := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); killErr != nil && !errors.Is(killErr, syscall.ESRCH) {
 		err = errors.Join(err, killErr)
