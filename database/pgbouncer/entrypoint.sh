@@ -14,8 +14,8 @@ setting() { sed -n -E "s/^$1 *= *([0-9]+).*/\1/p" "$shared"; }
 
 # One descriptor per client and per server connection, and some for itself.
 need=$(($(setting max_client_conn) + $(setting max_db_connections) + $(setting reserve_pool_size) + 100))
-[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge "$need" ] ||
-  die "$(ulimit -n) file descriptors are too few, max_client_conn and max_db_connections need $need: raise ulimits.nofile in docker-compose.yml"
+[ "$(ulimit -Sn)" = unlimited ] || [ "$(ulimit -Sn)" -ge "$need" ] || ulimit -Sn "$need" ||
+  die "max_client_conn and max_db_connections need $need file descriptors, Docker allows $(ulimit -Hn): raise default-ulimits in Docker's daemon.json"
 
 # The same password proves PgBouncer to the primary and, by SCRAM, a client to PgBouncer.
 printf '"%s" "%s"\n' "${DB_USER:-messenger_api}" "${DB_PASSWORD//\"/\"\"}" >$own/userlist.txt
