@@ -68,7 +68,7 @@ func start(t testing.TB, settings ...string) *server {
 		_ = s.cmd.Process.Kill() // the workers see it and leave
 		<-s.ended
 		if t.Failed() {
-			t.Logf("stderr: %s\nlog:\n%s", s.errs, tail(s.raw.String(), 40))
+			t.Logf("stderr: %s\nlog:\n%s", s.errs, tail(s.raw.String(), 20))
 		}
 	})
 	s.url = "http://" + s.awaitLine(t, func(l logLine) bool { return l.Msg == "starting" }).Addr

@@ -13,18 +13,25 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/routes"
 )
 
-// lameDuck is how long a worker that is told to stop goes on taking new
-// connections: clients and balancers need that long to learn of it.
-const lameDuck = 300 * time.Millisecond
+const (
+	// lameDuck is how long a worker that is told to stop goes on taking new
+	// connections: clients and balancers need that long to learn of it.
+	lameDuck = 300 * time.Millisecond
+	// settle is how long it then takes those that are on their way: a
+	// handshake's last round trip and a turn of the accepting loop.
+	settle = 100 * time.Millisecond
+)
 
 // Application is everything one worker serves with.
 type Application struct {
 	http         *fiber.App
+	log          *slog.Logger
 	closeShards  func() error
 	draining     *atomic.Bool
 	drainTimeout time.Duration
@@ -60,7 +67,7 @@ func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
 		Draining:       draining,
 	}, handlers.NewUsers(users), handlers.NewShards(shards, draining))
 
-	return &Application{http: app, closeShards: router.Close, draining: draining, drainTimeout: cfg.DrainTimeout}, nil
+	return &Application{http: app, log: log, closeShards: router.Close, draining: draining, drainTimeout: cfg.DrainTimeout}, nil
 }
 
 // Serve answers requests that arrive on ln until ctx is done, and then those
@@ -78,18 +85,21 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	return a.drain(context.WithoutCancel(ctx), served)
+	return a.drain(context.WithoutCancel(ctx), ln, served)
 }
 
-func (a *Application) drain(ctx context.Context, served <-chan error) error {
+// drain first sends the clients away, then no longer lets them in, then waits
+// for those that are inside.
+func (a *Application) drain(ctx context.Context, ln net.Listener, served <-chan error) error {
 	a.draining.Store(true)
-	ctx, cancel := context.WithTimeout(ctx, lameDuck+a.drainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lameDuck+settle+a.drainTimeout)
 	defer cancel()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve while draining: %w", err)
-	case <-time.After(lameDuck):
+	<-time.After(lameDuck)
+	if err := prefork.RefuseNew(ln); err != nil {
+		a.log.Warn("connections may be reset", "err", err.Error()) // some sandboxes know no socket filters
 	}
+	<-time.After(settle)
+	a.log.Info("draining")
 	if err := a.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("drain within %s: %w", a.drainTimeout, err)
 	}

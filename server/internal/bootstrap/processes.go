@@ -57,7 +57,7 @@ func runMaster(ctx context.Context, w io.Writer) error {
 		Addr:        cfg.Addr(),
 		Workers:     cfg.Workers,
 		Environ:     cfg.Environ(),
-		StopTimeout: lameDuck + cfg.DrainTimeout + exitMargin,
+		StopTimeout: lameDuck + settle + cfg.DrainTimeout + exitMargin,
 		Log:         log,
 	}
 	return master.Run(ctx)

@@ -1,6 +1,7 @@
 package testcluster
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -88,7 +89,7 @@ func (p *Proxy) serve(ln net.Listener) {
 
 func (p *Proxy) pass(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", p.target)
+	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
 		return
 	}

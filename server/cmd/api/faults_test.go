@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
+)
+
+type problem struct {
+	Type, Title, Detail string
+	Status              int
+	RequestID           string `json:"request_id"`
+}
+
+type health struct {
+	Status string
+	Shards []struct {
+		Name             string `json:"shard_name"`
+		Status           string
+		Primary, Replica struct{ Status, Error string }
+	}
+}
+
+// awaitHealth waits for a status of the whole and of shard 0.
+func awaitHealth(t testing.TB, s *server, whole, first string, code int) {
+	t.Helper()
+	await(t, func() error {
+		status, body, err := s.send("GET", "/health", "")
+		var h health
+		if err != nil || json.Unmarshal(body, &h) != nil || status != code || h.Status != whole || h.Shards[0].Status != first {
+			return fmt.Errorf("/health: %d %s, %w; want %d with %s, shard-0 %s", status, body, err, code, whole, first)
+		}
+		return nil
+	})
+}
+
+// TestFaults takes servers of shard 0 away, one by one, and gives them back.
+func TestFaults(t *testing.T) {
+	cfg := testcluster.Open(t)
+	pooler := testcluster.NewProxy(t, cfg.Shards[0].Pooler)
+	replica := testcluster.NewProxy(t, cfg.Shards[0].Replica)
+	s := start(t, "SHARD_0_WRITE_ADDR="+pooler.Addr, "SHARD_0_REPLICA_ADDR="+replica.Addr)
+	ring, err := shard.NewRing(shardNames(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, other := createOn(t, s, ring, "shard-0"), createOn(t, s, ring, "shard-1")
+	testcluster.AwaitReplicas(t, cfg)
+	awaitHealth(t, s, "ok", "ok", 200)
+
+	// Without PgBouncer: reads as before, writes to this shard a clear 503.
+	pooler.Stop()
+	awaitHealth(t, s, "degraded", "degraded", 200)
+	if got := must[user](t, s, "GET", "/api/v1/users/"+kept.ID, "", 200); got != kept {
+		t.Errorf("got %+v, want %+v", got, kept)
+	}
+	for range 5 {
+		p := must[problem](t, s, "PUT", "/api/v1/users/"+kept.ID, `{"name":"Lost"}`, 503)
+		if p.Detail != "shard-0 does not answer" {
+			t.Errorf("the problem says %q, want the shard named", p.Detail)
+		}
+	}
+	must[user](t, s, "PUT", "/api/v1/users/"+other.ID, `{"name":"Other"}`, 200)
+	must[any](t, s, "GET", "/readyz", "", 200)
+	pooler.Start(t)
+	awaitHealth(t, s, "ok", "ok", 200)
+	if got := must[user](t, s, "GET", "/api/v1/users/"+kept.ID, "", 200); got != kept {
+		t.Errorf("after the fault: %+v, want %+v", got, kept)
+	}
+	must[user](t, s, "PUT", "/api/v1/users/"+kept.ID, `{"name":"Found"}`, 200)
+
+	// Without the replica: everything works, through PgBouncer.
+	replica.Stop()
+	awaitHealth(t, s, "degraded", "degraded", 200)
+	if got := must[user](t, s, "GET", "/api/v1/users/"+kept.ID, "", 200); got.Name != "Found" {
+		t.Errorf("without its replica shard 0 reads %+v", got)
+	}
+	if users := must[[]user](t, s, "GET", "/api/v1/users/", "", 200); len(users) == 0 {
+		t.Error("without a replica the list is empty")
+	}
+	must[any](t, s, "GET", "/api/v1/shards/stats", "", 200)
+
+	// Without both: this shard's users and what spans all shards are 503.
+	pooler.Stop()
+	awaitHealth(t, s, "degraded", "unavailable", 200)
+	for _, path := range []string{"/api/v1/users/" + kept.ID, "/api/v1/users/"} {
+		if p := must[problem](t, s, "GET", path, "", 503); p.Detail != "shard-0 does not answer" {
+			t.Errorf("%s: the problem says %q, want the shard named", path, p.Detail)
+		}
+	}
+	await(t, func() error { // a count from before may be given again for a second
+		status, body, err := s.send("GET", "/api/v1/shards/stats", "")
+		if err != nil || status != 503 || !bytes.Contains(body, []byte("shard-0 does not answer")) {
+			return fmt.Errorf("/api/v1/shards/stats: %d %s, %w; want 503 naming shard-0", status, body, err)
+		}
+		return nil
+	})
+	must[user](t, s, "GET", "/api/v1/users/"+other.ID, "", 200)
+
+	pooler.Start(t)
+	replica.Start(t)
+	awaitHealth(t, s, "ok", "ok", 200)
+	if lines := s.matching(func(l logLine) bool { return l.Status == 500 }); len(lines) > 0 {
+		t.Errorf("a fault was answered with 500: %+v", lines)
+	}
+}
+
+// TestSilentReplica has a replica that takes connections and says nothing: a
+// read costs its timeout and is then the primary's.
+func TestSilentReplica(t *testing.T) {
+	cfg := testcluster.Open(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	s := start(t, "SHARD_0_REPLICA_ADDR="+silent.Addr().String(), "DB_READ_TIMEOUT=200ms", "DB_CONNECT_TIMEOUT=1s")
+	ring, err := shard.NewRing(shardNames(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := createOn(t, s, ring, "shard-0")
+	began := time.Now()
+	must[user](t, s, "GET", "/api/v1/users/"+u.ID, "", 200)
+	if took := time.Since(began); took < 200*time.Millisecond || took > 2*time.Second {
+		t.Errorf("the read took %s, want DB_READ_TIMEOUT and a little", took)
+	}
+	line := s.awaitLine(t, func(l logLine) bool { return l.Fallback != "" })
+	if !strings.Contains(line.Fallback, "replica timed out") || line.Shard != "shard-0" {
+		t.Errorf("the log says %+v, want a fallback since the replica timed out", line)
+	}
+}
+
+// TestRawRequests sends what no HTTP client would. Each gets an answer that is
+// a problem, and none of them a 500.
+func TestRawRequests(t *testing.T) {
+	testcluster.Open(t)
+	s := start(t)
+	post := func(body string) string {
+		return fmt.Sprintf("POST /api/v1/users/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	for name, test := range map[string]struct {
+		raw    string
+		status int
+	}{
+		"no HTTP":         {"hello\r\n\r\n", 400},
+		"bad header":      {"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400},
+		"long header":     {"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 9000) + "\r\n\r\n", 431},
+		"long path":       {"GET /" + strings.Repeat("a", 9000) + " HTTP/1.1\r\nHost: x\r\n\r\n", 431},
+		"large body":      {post(strings.Repeat(" ", 65<<10)), 413},
+		"announced body":  {"POST /api/v1/users/ HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 413},
+		"bad length":      {"POST /api/v1/users/ HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400},
+		"unknown method":  {"BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 501},
+		"NUL in path":     {"GET /api/v1/users/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400},
+		"bad escape":      {"GET /api/v1/users/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400},
+		"bytes in query":  {"GET /api/v1/users/?limit=%ff%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400},
+		"NUL in a string": {post(`{"name":"a\u0000","email":"a@b.c"}`), 400},
+		"lone surrogate":  {post(`{"name":"\ud800","email":"\ud800@b.c"}`), 400},
+		"bad UTF-8":       {post("{\"name\":\"\xff\xfe\",\"email\":\"a@b.c\"}"), 400},
+		"deep nesting":    {post(strings.Repeat(`{"name":`, 7000)), 400},
+		"huge number":     {post(`{"name":1e999999,"email":"a@b.c"}`), 400},
+		"half an object":  {post(`{"name":"a","email":"a@b.c"`), 400},
+		"empty":           {post(""), 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = io.WriteString(conn, test.raw) }() // the server may answer before it has read all
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			var p problem
+			if res.StatusCode != test.status || json.Unmarshal(body, &p) != nil || p.Status != test.status || p.RequestID == "" {
+				t.Errorf("got %d %s, want a problem of %d", res.StatusCode, body, test.status)
+			}
+		})
+	}
+	must[any](t, s, "GET", "/health", "", 200)
+}
+
+// TestWithoutSharding runs on shard 0 alone, with and without its replica.
+func TestWithoutSharding(t *testing.T) {
+	for _, replica := range []string{"", "none"} {
+		t.Run("replica="+replica, func(t *testing.T) {
+			cfg := testcluster.Open(t)
+			settings := []string{"SHARDING_ENABLED=false"}
+			if replica != "" {
+				settings = append(settings, "SHARD_0_REPLICA_ADDR="+replica)
+			}
+			s := start(t, settings...)
+			const total = 20
+			for i := range total {
+				u := must[user](t, s, "POST", "/api/v1/users/", createBody("n", fmt.Sprintf("u%d@example.com", i)), 201)
+				must[user](t, s, "GET", "/api/v1/users/"+u.ID, "", 200)
+			}
+			stored := testcluster.MustQuery[string](t, testcluster.Primary(t, cfg, 0), "SELECT email FROM users")
+			if len(stored) != total {
+				t.Errorf("the one database holds %d users, want %d", len(stored), total)
+			}
+			awaitHealth(t, s, "ok", "ok", 200)
+		})
+	}
+}
