@@ -29,7 +29,7 @@ type server struct {
 	lines []logLine
 	raw   bytes.Buffer
 	ended chan struct{} // closed when the last process has closed its output
-	errs  *bytes.Buffer
+	errs  *output
 }
 
 type logLine struct {
@@ -54,7 +54,7 @@ func command(t testing.TB, settings ...string) *exec.Cmd {
 // start starts the API and waits until every worker and every shard is ready.
 func start(t testing.TB, settings ...string) *server {
 	t.Helper()
-	s := &server{cmd: command(t, settings...), ended: make(chan struct{}), errs: new(bytes.Buffer)}
+	s := &server{cmd: command(t, settings...), ended: make(chan struct{}), errs: new(output)}
 	s.cmd.Stderr = s.errs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -67,6 +67,10 @@ func start(t testing.TB, settings ...string) *server {
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill() // the workers see it and leave
 		<-s.ended
+		_ = s.cmd.Wait()
+		if strings.Contains(s.errs.String(), "DATA RACE") {
+			t.Error("the race detector found something in the server")
+		}
 		if t.Failed() {
 			t.Logf("stderr: %s\nlog:\n%s", s.errs, tail(s.raw.String(), 20))
 		}
@@ -220,6 +224,26 @@ func await(t testing.TB, check func() error) {
 			t.Fatalf("gave up waiting: %v", err)
 		}
 	}
+}
+
+// output collects what a process writes, while a test reads it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+// String implements fmt.Stringer.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func tail(text string, lines int) string {

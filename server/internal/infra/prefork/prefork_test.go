@@ -59,6 +59,7 @@ func (m *master) await(t testing.TB, message string) map[string]any {
 		select {
 		case line, ok := <-m.lines:
 			if !ok {
+				_ = m.cmd.Wait() // then its stderr is complete
 				t.Fatalf("the master ended before it said %q; stderr: %s", message, m.errs)
 			}
 			if line["msg"] == message {
