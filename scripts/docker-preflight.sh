@@ -67,10 +67,10 @@ listening_inode() {
   # Read in one go: bash reads a file of /proc byte by byte, and it may be long.
   [ -n "${sockets:-}" ] || sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
   while read -r _ address _ state _ _ _ _ _ inode _; do
-    [ "$state" = 0A ] && [ "${address##*:}" = "$wanted" ] || continue
+    if [ "$state" != 0A ] || [ "${address##*:}" != "$wanted" ]; then continue; fi
     case ${address%:*} in
       00000000 | 0100007F | 00000000000000000000000000000000 | 0000000000000000FFFF00000100007F) ;;
-      *) [ "$1" = "$port" ] && [ "${host:?}" != 127.0.0.1 ] || continue ;; # only all addresses of this machine meet that one
+      *) if [ "$1" != "$port" ] || [ "${host:?}" = 127.0.0.1 ]; then continue; fi ;; # only all addresses of this machine meet that one
     esac
     echo "$inode"
     return
