@@ -43,14 +43,16 @@ func (r *ShardedUsers) NewID(email entities.Email) (uuid.UUID, error) {
 func (r *ShardedUsers) Create(ctx context.Context, u entities.User) error {
 	s := r.owner(ctx, u.ID)
 	row := rowFromUser(u)
-	return translate(s.Name, "insert user", s.Primary.WithContext(ctx).Create(&row).Error)
+	return translate(s.Name, "insert user", s.Write(ctx, []string{u.ID.String(), u.Email.Key()}, func(db *gorm.DB, _ time.Time) error {
+		return db.Create(&row).Error
+	}))
 }
 
 // ByID implements repositories.Users.
 func (r *ShardedUsers) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
 	s := r.owner(ctx, id)
 	var row userRow
-	err := s.Read(ctx, func(db *gorm.DB) error {
+	err := s.Read(ctx, id.String(), func(db *gorm.DB) error {
 		return db.Where("id = ?", id).Take(&row).Error
 	})
 	if err != nil {
@@ -94,7 +96,7 @@ func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) ([]entit
 	upTo := p.Offset() + p.Limit() + 1
 	lists := make([][]userRow, len(r.router.All()))
 	err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
-		return s.Read(ctx, func(db *gorm.DB) error {
+		return s.ReadAny(ctx, func(db *gorm.DB) error {
 			lists[i] = nil // a replica may have failed halfway
 			return db.Order("created_at DESC, id DESC").Limit(upTo).Find(&lists[i]).Error
 		})

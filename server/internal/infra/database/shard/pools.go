@@ -50,7 +50,7 @@ func open(node Node, limits Limits) (*Shard, error) {
 func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int) (*gorm.DB, error) {
 	conn = conn.Copy()
 	conn.DefaultQueryExecMode = mode
-	pool := stdlib.OpenDB(*conn)
+	pool := stdlib.OpenDB(*conn, stdlib.OptionResetSession(refuseDead))
 	pool.SetMaxOpenConns(maxOpen)
 	pool.SetMaxIdleConns(maxIdle)
 	pool.SetConnMaxLifetime(connMaxLifetime)

@@ -115,14 +115,21 @@ func (r *Router) Close() error {
 	return errors.Join(errs...)
 }
 
-// Read calls query with the replica's connections and, if it fails, takes too
-// long or finds no record, again with the primary's. A replica that lags or is
-// down is a normal event; a caller never sees it.
-func (s *Shard) Read(ctx context.Context, query func(*gorm.DB) error) error {
+// Read calls query, which reads what is stored under the key, with the replica's
+// connections and, if it fails, takes too long or finds no record, again with
+// the primary's. A replica that lags or is down is a normal event; a caller
+// never sees it.
+func (s *Shard) Read(ctx context.Context, key string, query func(*gorm.DB) error) error {
+	_ = key
 	return s.ReadWithin(ctx, s.readTimeout, query)
 }
 
-// ReadWithin is Read for a query that may take the replica longer than usual.
+// ReadAny is Read for a query that is about no key in particular, such as a list.
+func (s *Shard) ReadAny(ctx context.Context, query func(*gorm.DB) error) error {
+	return s.ReadWithin(ctx, s.readTimeout, query)
+}
+
+// ReadWithin is ReadAny for a query that may take the replica longer than usual.
 func (s *Shard) ReadWithin(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) error {
 	if s.Replica != nil {
 		err := s.askReplica(ctx, timeout, query)

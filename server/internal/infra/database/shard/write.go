@@ -1,0 +1,135 @@
+package shard
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+)
+
+// writeLifetime bounds a single write: past it, the statement does nothing,
+// however late it reaches the primary. It covers the time for which the API's
+// role may run a statement (statement_timeout, 4 s).
+const writeLifetime = 5 * time.Second
+
+var (
+	// ErrOutcomeUnknown marks a write that was sent and not answered: it may
+	// have happened, and it may still happen until its deadline.
+	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
+
+	// ErrTooLate marks a write that did nothing because its deadline had passed.
+	ErrTooLate = errors.New("the write came after its deadline")
+)
+
+// Write runs a statement that changes what is stored under the keys, which are
+// in their canonical form. The statement must do nothing once the primary's
+// clock_timestamp() has reached the deadline, and must then return ErrTooLate.
+// It has db's one connection, for one statement; it may be called again if
+// nothing was sent.
+//
+// A nil error means that the primary has acknowledged the statement.
+// ErrOutcomeUnknown means that it may have run or may yet run until the
+// deadline. After any other error it has not changed anything and never will.
+func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
+	_ = keys
+	deadline := time.Now().Add(writeLifetime)
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
+	err := s.withConn(ctx, func(db *gorm.DB) error { return statement(db, deadline) })
+	if err != nil && !isDefinite(err) {
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return err
+}
+
+// notSent is a failure from before anything was sent: no connection was to be had.
+type notSent struct{ error }
+
+// Unwrap lets errors.Is and errors.As see the cause.
+func (e notSent) Unwrap() error { return e.error }
+
+// maxBadConns is how many dead connections a write puts aside before it gives
+// up, as in database/sql.
+const maxBadConns = 3
+
+// withConn gives the statement a connection of the primary's pool. To have it
+// first separates a wait for the pool that ended, where nothing was sent, from
+// a wait for the answer: database/sql reports both by the bare context's error.
+func (s *Shard) withConn(ctx context.Context, statement func(db *gorm.DB) error) error {
+	pool, err := s.Primary.DB()
+	if err != nil {
+		return notSent{err}
+	}
+	for attempt := 1; ; attempt++ {
+		err := onConn(ctx, pool, s.Primary, statement)
+		if !errors.Is(err, driver.ErrBadConn) || attempt == maxBadConns {
+			return err
+		}
+	}
+}
+
+func onConn(ctx context.Context, pool *sql.DB, primary *gorm.DB, statement func(db *gorm.DB) error) error {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return notSent{err}
+	}
+	defer conn.Close() // back to the pool
+	db := primary.Session(&gorm.Session{NewDB: true, Context: ctx})
+	db.Statement.ConnPool = conn
+	return statement(db)
+}
+
+// isDefinite tells an error after which the statement certainly has not run and
+// never will from all others. What is not known here is not definite.
+func isDefinite(err error) bool {
+	var (
+		unsent     notSent
+		pgErr      *pgconn.PgError
+		connectErr *pgconn.ConnectError
+	)
+	switch {
+	case errors.Is(err, ErrTooLate), errors.As(err, &unsent), errors.As(err, &connectErr),
+		errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err):
+		return true
+	case errors.As(err, &pgErr):
+		return isRefusal(pgErr)
+	default:
+		return false
+	}
+}
+
+// poolerRefusals are what PgBouncer says, all under 08P01, when it ends a client
+// whose statement it has not passed on. Under the same code it says "server conn
+// crashed?" and more of those whose statement it has.
+var poolerRefusals = []string{
+	"query_wait_timeout", "server_login_retry", "client_login_timeout", "max_client_conn", "cannot connect to server",
+}
+
+// isRefusal tells an answer that says no from one that says the server is going.
+// A statement that ends in an ERROR is rolled back as a whole. FATAL and PANIC
+// come at any time, even after a commit that is not yet acknowledged, except
+// those that belong to the beginning of a session.
+func isRefusal(e *pgconn.PgError) bool {
+	class := e.Code[:min(2, len(e.Code))]
+	switch {
+	case class == "08":
+		return slices.ContainsFunc(poolerRefusals, func(words string) bool { return strings.Contains(e.Message, words) })
+	case e.Code == "40003": // statement_completion_unknown
+		return false
+	case class == "28", class == "3D", class == "53", e.Code == "57P03":
+		return true
+	}
+	severity := e.SeverityUnlocalized
+	if severity == "" {
+		severity = e.Severity
+	}
+	return severity == "ERROR"
+}
