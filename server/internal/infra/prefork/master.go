@@ -58,20 +58,10 @@ type slot struct {
 // tells them to stop, waits for them and returns nil. It fails when it cannot
 // listen, or when worker after worker ends before it is ready.
 func (m *Master) Run(ctx context.Context) error {
-	listeners, err := listen(m.Addr, m.Workers)
-	if err != nil {
+	defer m.closeSockets()
+	if err := m.open(); err != nil {
 		return err
 	}
-	for _, ln := range listeners {
-		file, err := ln.File()
-		if err != nil {
-			return fmt.Errorf("listener's file: %w", err)
-		}
-		m.slots = append(m.slots, &slot{socket: file})
-	}
-	m.Log.Info("starting", "addr", listeners[0].Addr().String(), "workers", m.Workers)
-	closeAll(listeners) // the files remain
-	defer m.closeSockets()
 
 	runtime.GOMAXPROCS(m.Workers) // fasthttp starts as many workers
 	fleet := &prefork.Prefork{
@@ -92,12 +82,30 @@ func (m *Master) Run(ctx context.Context) error {
 		}
 	}()
 
-	err = fleet.ListenAndServe(m.Addr)
+	err := fleet.ListenAndServe(m.Addr)
 	if errors.Is(err, errStopping) {
 		m.Log.Info("stopped")
 		return nil
 	}
 	return err
+}
+
+// open makes the workers' sockets.
+func (m *Master) open() error {
+	listeners, err := listen(m.Addr, m.Workers)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners) // the files remain
+	for _, ln := range listeners {
+		file, err := ln.File()
+		if err != nil {
+			return fmt.Errorf("listener's file: %w", err)
+		}
+		m.slots = append(m.slots, &slot{socket: file})
+	}
+	m.Log.Info("starting", "addr", listeners[0].Addr().String(), "workers", m.Workers)
+	return nil
 }
 
 // spawn implements prefork.Prefork.CommandProducer: it starts a worker in a
