@@ -130,6 +130,7 @@ func TestSecondRunGivesUpInTime(t *testing.T) {
 	_, unlock, err := first.lockCluster(t.Context())
 	require.NoError(t, err)
 
+	patient := b.set.RunLockTimeout
 	b.set.RunLockTimeout = 50 * time.Millisecond
 	got := b.run(t.Context(), "up", pairs(makeA))
 	require.ErrorContains(t, got.err, "another run is still at work after 50ms ("+first.name[:20])
@@ -138,6 +139,7 @@ func TestSecondRunGivesUpInTime(t *testing.T) {
 	b.wantVersions(b.onAll(0)...)
 
 	require.NoError(t, unlock())
+	b.set.RunLockTimeout = patient
 	b.mustUp(pairs(makeA))
 }
 
