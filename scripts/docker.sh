@@ -98,12 +98,12 @@ dev() {
 }
 
 listening() {
-  local last=$((shards - 1))
-  printf '\nprimaries     127.0.0.1:5440-%s\n' $((5440 + last))
-  printf 'replicas      127.0.0.1:5450-%s\n' $((5450 + last))
-  printf 'PgBouncers    127.0.0.1:6430-%s\n' $((6430 + last))
-  printf 'Redis         127.0.0.1:6379\n'
+  echo
+  printf '%-13s 127.0.0.1:%s\n' primaries "$(ports 5440)" replicas "$(ports 5450)" PgBouncers "$(ports 6430)" Redis 6379
 }
+
+# ports FIRST: of all shards.
+ports() { [ "$shards" = 1 ] && echo "$1" || echo "$1-$(($1 + shards - 1))"; }
 
 restart() {
   require_server
@@ -128,7 +128,7 @@ down() {
 down_clean() {
   compose --profile '*' down --remove-orphans --volumes
   local images
-  images=$(docker image ls -q 'messenger-clone/*' | sort -u)
+  images=$(docker image ls -q --filter "label=com.docker.compose.project=$project" | sort -u)
   # shellcheck disable=SC2086  # one word per image
   [ -z "$images" ] || docker image rm --force $images >/dev/null
   echo 'stopped; the data, the containers and the images of this project are removed' >&2
@@ -181,6 +181,20 @@ migrate_make() {
     sh -c 'go run ./tools/migration make "$1"' migration "$1"
 }
 
+# tests COMMAND: the native runtime's tests, in a container: what they need is installed there and the ports are free. They run on a copy of the
+# checkout; a report is brought back.
+tests() {
+  step building 'the image for the tests' build test
+  # shellcheck disable=SC2016  # the container's shell fills in $1
+  compose run --rm -T -e RUNTIME=native -e "CI=${CI:-}" -v "$PWD:/reports" test bash -c '
+    set -euo pipefail
+    tar -C /checkout --exclude=./.build --exclude=./.state --exclude=./server/tmp -c . | tar -x --no-same-owner
+    scripts/stack.sh "$1"
+    for report in coverage.*; do
+      [ ! -f "$report" ] || { cp "$report" /reports/ && chown --reference=/reports "/reports/$report"; }
+    done' tests "$1"
+}
+
 case ${1:-} in
   up | dev | restart | rebuild | stats) "$1" ;;
   down) down ;;
@@ -191,6 +205,7 @@ case ${1:-} in
   shards | health) in_server apictl "$1" ;;
   db-shell) db_shell "${SHARD:-0}" ;;
   migrate-make) migrate_make "${NAME:-}" ;;
+  test | test-long | test-coverage | lint) tests "$1" ;;
   migrate-up | migrate-down | migrate-latest | migrate-status) migrate "${1#migrate-}" ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac
