@@ -1,0 +1,54 @@
+package freshness
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// patience is how long a server may take to answer the sampler.
+const patience = time.Second
+
+// link is a connection that is made when it is needed, again after a failure.
+type link struct {
+	config *pgx.ConnConfig
+	conn   *pgx.Conn
+}
+
+func (l *link) connect(ctx context.Context) error {
+	if l.conn != nil && !l.conn.IsClosed() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, l.config)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	l.conn = conn
+	return nil
+}
+
+// ask reads the one row of a query without arguments, which pgx sends by the
+// simple protocol and PgBouncer passes on whatever its version.
+func (l *link) ask(ctx context.Context, query string, dest ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := l.conn.QueryRow(ctx, query, pgx.QueryExecModeSimpleProtocol).Scan(dest...); err != nil {
+		l.close()
+		return fmt.Errorf("sample: %w", err)
+	}
+	return nil
+}
+
+func (l *link) close() {
+	if l.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = l.conn.Close(ctx) // whether the server hears of it does not matter
+	l.conn = nil
+}
