@@ -3,6 +3,7 @@
 
 # preflight [PORT]: PORT is the server's, where it is to be started too.
 preflight() {
+  same_checkout
   local problems=() taken need_port list=(6379) i sockets=
   for ((i = 0; i < ${shards:?}; i++)); do list+=($((5440 + i)) $((5450 + i)) $((6430 + i))); done
   [ -z "${1:-}" ] || list+=("$1")
@@ -18,6 +19,14 @@ preflight() {
   space=$(free_megabytes) && [ "$space" -lt 2048 ] &&
     problems+=("Only $space MB are free where Docker keeps its data, the databases need 2048: make room, for example by  docker system prune")
   [ ${#problems[@]} = 0 ] || die "$(printf '%s\n' "${problems[@]}")"
+}
+
+# same_checkout: another checkout of this project on this machine would have the same containers, ports and volumes.
+same_checkout() {
+  local folder
+  folder=$(ours -a --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u | head -n 1)
+  [ -z "$folder" ] || [ "$folder" = "$PWD" ] || [ "$folder" = "$(pwd -P)" ] ||
+    die "The containers of ${project:?} belong to the checkout in $folder: first run  make down  there (if it is gone:  docker compose -p $project down )"
 }
 
 # free_megabytes: where Docker keeps its data; fails where that is not on this machine (Docker Desktop).

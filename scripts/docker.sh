@@ -11,6 +11,9 @@ cd "$(dirname "$0")/.."
 # shellcheck source-path=SCRIPTDIR source=docker-wait.sh
 . scripts/docker-wait.sh
 
+# What is awaited in the background must not outlive an interrupted start.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+
 compose() { docker compose --progress quiet "${compose_files[@]}" "${env_files[@]}" "$@"; }
 
 # container SERVICE: the name compose gives its container.
@@ -120,14 +123,19 @@ rebuild() {
 }
 
 down() {
+  same_checkout
   compose --profile '*' down --remove-orphans
   echo 'stopped; the data is kept' >&2
 }
 
 # down_clean: everything that carries this project's name, and nothing else. The base images stay.
 down_clean() {
+  same_checkout
   compose --profile '*' down --remove-orphans --volumes
-  local images
+  local volumes images
+  volumes=$(docker volume ls -q --filter "label=com.docker.compose.project=$project") # of the tests
+  # shellcheck disable=SC2086  # one word per volume
+  [ -z "$volumes" ] || docker volume rm $volumes >/dev/null
   images=$(docker image ls -q --filter "label=com.docker.compose.project=$project" | sort -u)
   # shellcheck disable=SC2086  # one word per image
   [ -z "$images" ] || docker image rm --force $images >/dev/null
@@ -181,18 +189,24 @@ migrate_make() {
     sh -c 'go run ./tools/migration make "$1"' migration "$1"
 }
 
-# tests COMMAND: the native runtime's tests, in a container: what they need is installed there and the ports are free. They run on a copy of the
-# checkout; a report is brought back.
+# tests COMMAND: the native runtime's tests, in a container that is none of the stack's: what they need is installed there, the ports are free,
+# and they neither disturb what runs nor end with it. They run on a copy of the checkout; a report is brought back.
 tests() {
-  step building 'the image for the tests' build test
+  step building 'the image for the tests' build_tests
+  docker volume create --label "com.docker.compose.project=$project" "$project-tests" >/dev/null
   # shellcheck disable=SC2016  # the container's shell fills in $1
-  compose run --rm -T -e RUNTIME=native -e "CI=${CI:-}" -v "$PWD:/reports" test bash -c '
-    set -euo pipefail
-    tar -C /checkout --exclude=./.build --exclude=./.state --exclude=./server/tmp -c . | tar -x --no-same-owner
-    scripts/stack.sh "$1"
-    for report in coverage.*; do
-      [ ! -f "$report" ] || { cp "$report" /reports/ && chown --reference=/reports "/reports/$report"; }
-    done' tests "$1"
+  docker run --rm --init --shm-size 1g -e RUNTIME=native -e "CI=${CI:-}" -v "$PWD:/checkout:ro" -v "$PWD:/reports" -v "$project-tests:/cache" \
+    messenger-clone/server:test bash -c '
+      set -euo pipefail
+      tar -C /checkout --exclude=./.build --exclude=./.state --exclude=./server/tmp -c . | tar -x --no-same-owner
+      scripts/stack.sh "$1"
+      for report in coverage.*; do
+        [ ! -f "$report" ] || { cp "$report" /reports/ && chown --reference=/reports "/reports/$report"; }
+      done' tests "$1"
+}
+
+build_tests() {
+  docker build -q --target test --label "com.docker.compose.project=$project" -t messenger-clone/server:test server
 }
 
 case ${1:-} in
