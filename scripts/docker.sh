@@ -132,13 +132,11 @@ down() {
 down_clean() {
   same_checkout
   compose --profile '*' down --remove-orphans --volumes
-  local volumes images
-  volumes=$(docker volume ls -q --filter "label=com.docker.compose.project=$project") # of the tests
-  # shellcheck disable=SC2086  # one word per volume
-  [ -z "$volumes" ] || docker volume rm $volumes >/dev/null
-  images=$(docker image ls -q --filter "label=com.docker.compose.project=$project" | sort -u)
+  local images
+  images=$(for label in "com.docker.compose.project=$project" "$tests_label"; do docker image ls -q --filter "label=$label"; done | sort -u)
   # shellcheck disable=SC2086  # one word per image
   [ -z "$images" ] || docker image rm --force $images >/dev/null
+  [ -z "$(docker volume ls -q --filter "name=^$project-tests\$")" ] || docker volume rm "$project-tests" >/dev/null
   echo 'stopped; the data, the containers and the images of this project are removed' >&2
 }
 
@@ -193,7 +191,6 @@ migrate_make() {
 # and they neither disturb what runs nor end with it. They run on a copy of the checkout; a report is brought back.
 tests() {
   step building 'the image for the tests' build_tests
-  docker volume create --label "com.docker.compose.project=$project" "$project-tests" >/dev/null
   # shellcheck disable=SC2016  # the container's shell fills in $1
   docker run --rm --init --shm-size 1g -e RUNTIME=native -e "CI=${CI:-}" -v "$PWD:/checkout:ro" -v "$PWD:/reports" -v "$project-tests:/cache" \
     messenger-clone/server:test bash -c '
@@ -205,8 +202,11 @@ tests() {
       done' tests "$1"
 }
 
+# A label of their own: by compose's label they would be taken for a part of the stack.
+tests_label=messenger-clone.tests=yes
+
 build_tests() {
-  docker build -q --target test --label "com.docker.compose.project=$project" -t messenger-clone/server:test server
+  docker build -q --target test --label $tests_label -t messenger-clone/server:test server
 }
 
 case ${1:-} in
