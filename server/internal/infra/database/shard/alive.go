@@ -21,18 +21,20 @@ func refuseDead(_ context.Context, conn *pgx.Conn) error {
 }
 
 // isDead tells whether the other side has closed the connection or has
-// something to say on it unasked, which is why it will close it.
+// something to say on it unasked, which is why it will close it. It goes by
+// Control, since Read would wait for the connection's read lock: after a slow
+// write pgx leaves a goroutine reading in the background, which holds it for as
+// long as the server is silent.
 func isDead(conn syscall.Conn) bool {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return true
 	}
 	dead := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) {
 		var next [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), next[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		dead = !errors.Is(err, syscall.EAGAIN)
-		return true // looked once, without waiting
 	})
 	return dead || errors.Is(err, net.ErrClosed)
 }
