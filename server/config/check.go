@@ -69,6 +69,7 @@ func (c *Config) checkTimes() (problems Problems) {
 		{"WRITE_TIMEOUT", c.WriteTimeout},
 		{"IDLE_TIMEOUT", c.IdleTimeout},
 		{"STATS_MAX_AGE", c.StatsMaxAge},
+		{"IDEMPOTENCY_TTL", c.IdempotencyTTL},
 	} {
 		if d.value <= 0 {
 			problems.add(d.name, "must be more than 0")

@@ -54,6 +54,8 @@ type Config struct {
 	BodyLimit        Bytes         `env:"BODY_LIMIT" envDefault:"64KiB"`
 	StatsMaxAge      time.Duration `env:"STATS_MAX_AGE" envDefault:"1s"` // of counts and probes shared between requests
 
+	IdempotencyTTL time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h"` // how long an Idempotency-Key is remembered
+
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	RedisAddr string     `env:"REDIS_ADDR" envDefault:"127.0.0.1:6379"` // nothing uses Redis yet
 

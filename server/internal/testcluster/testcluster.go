@@ -18,8 +18,8 @@ import (
 // all packages that run side by side, the users tables.
 const lockKey = 0x75736572 // "user"
 
-// Open returns the settings of the cluster and empties its users tables, which
-// are then the test's own until it ends. Without a cluster the test is skipped,
+// Open returns the settings of the cluster and empties its tables, which are
+// then the test's own until it ends. Without a cluster the test is skipped,
 // except in CI, where it fails.
 func Open(t testing.TB) config.Config {
 	t.Helper()
@@ -36,7 +36,10 @@ func Open(t testing.TB) config.Config {
 	// The lock goes with its connection, so a test that crashes frees it too.
 	MustExec(t, Primary(t, cfg, 0), "SELECT pg_advisory_lock($1)", lockKey)
 	for i := range cfg.Shards {
-		MustExec(t, Primary(t, cfg, i), "DELETE FROM users")
+		conn := Primary(t, cfg, i)
+		for _, table := range []string{"users", "email_claims", "idempotency_keys", "idempotent_creates"} {
+			MustExec(t, conn, "DELETE FROM "+table)
+		}
 	}
 	return cfg
 }

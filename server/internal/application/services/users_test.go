@@ -16,7 +16,7 @@ var clock = time.Date(2026, 11, 21, 13, 0, 0, 123456789, time.FixedZone("CET", 3
 
 func setup() (*Users, *repositoriestest.Fake) {
 	fake := repositoriestest.NewFake()
-	return NewUsers(fake, fake.NewID, func() time.Time { return clock }), fake
+	return NewUsers(fake, fake.NewID, func() time.Time { return clock }, time.Hour), fake
 }
 
 func TestCreatedUserIsTheStoredOne(t *testing.T) {
@@ -45,8 +45,8 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 	name, absent := entities.Name("Grace"), uuid.Must(uuid.NewV7())
 	_, create := users.Create(t.Context(), "Ada", "ADA@example.com")
 	_, byID := users.ByID(t.Context(), absent)
-	_, update := users.Update(t.Context(), absent, entities.Changes{Name: &name})
-	_, nothing := users.Update(t.Context(), absent, entities.Changes{})
+	_, update := users.Update(t.Context(), absent, entities.Changes{Name: &name}, nil)
+	_, nothing := users.Update(t.Context(), absent, entities.Changes{}, nil)
 	for _, test := range []struct {
 		what string
 		err  error
@@ -56,7 +56,7 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 		{"reading nobody", byID, entities.NotFound},
 		{"updating nobody", update, entities.NotFound},
 		{"updating nothing", nothing, entities.Invalid},
-		{"deleting nobody", users.Delete(t.Context(), absent), entities.NotFound},
+		{"deleting nobody", users.Delete(t.Context(), absent, nil), entities.NotFound},
 	} {
 		if test.err == nil || entities.KindOf(test.err) != test.want {
 			t.Errorf("%s: got %v, want kind %d", test.what, test.err, test.want)
@@ -68,7 +68,7 @@ func TestNoIDNoUser(t *testing.T) {
 	t.Parallel()
 	dry := errors.New("no entropy")
 	fake := repositoriestest.NewFake()
-	users := NewUsers(fake, func(entities.Email) (uuid.UUID, error) { return uuid.Nil, dry }, time.Now)
+	users := NewUsers(fake, func(entities.Email) (uuid.UUID, error) { return uuid.Nil, dry }, time.Now, time.Hour)
 	if _, err := users.Create(t.Context(), "Ada", "ada@example.com"); !errors.Is(err, dry) {
 		t.Errorf("got %v, want %v", err, dry)
 	}

@@ -15,6 +15,9 @@ const (
 	NotFound
 	Conflict
 	Unavailable
+	PreconditionFailed // the user is not of a version that the write accepts
+	KeyReused          // an idempotency key stands for another request
+	OutcomeUnknown     // the write may have happened, or happen yet
 )
 
 // Error is a failure as the layers pass it on: its Kind decides the status, its

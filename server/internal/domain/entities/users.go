@@ -5,6 +5,7 @@ package entities
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -20,7 +21,18 @@ type User struct {
 	Email     Email
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	Version   Version
 }
+
+// Version counts what is done to a user, from 1. Two reads with one version
+// saw the same user; a new version need not differ in what clients see.
+type Version int64
+
+// Versions are those that a write accepts; nil accepts every version.
+type Versions []Version
+
+// Accept tells whether v is one of them.
+func (vs Versions) Accept(v Version) bool { return vs == nil || slices.Contains(vs, v) }
 
 // Changes is what an update sets; a nil field stays as it is.
 type Changes struct {

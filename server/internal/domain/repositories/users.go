@@ -12,28 +12,45 @@ import (
 
 // Users stores users. Its errors are of these kinds:
 //
-//   - NotFound: no user has the id. Absent is never a zero value with a nil error.
+//   - NotFound: no user has the id, or the address. Absent is never a zero value
+//     with a nil error.
 //   - Conflict: another user has the e-mail address, in whatever case.
-//   - Unavailable: a shard that is needed does not answer in time. What a write
-//     did is then unknown: it may have happened.
+//   - PreconditionFailed: the user is there, of a version that is not accepted.
+//   - KeyReused: something else was asked for under the idempotency key.
+//   - Unavailable: a shard that is needed does not answer in time. A write has
+//     then done nothing.
+//   - OutcomeUnknown: a write was sent and not answered. It may have happened.
 //   - Internal: anything else.
+//
+// No two users ever have one address, whichever shards they are on.
 type Users interface {
-	// Create stores a new user. The id must come from the storage's own id
-	// source: it decides which shard the user is born on, and only there is
-	// the e-mail address known to be free.
+	// Create stores a new user, of version 1. The id must come from the storage's
+	// own id source, drawn for the address: it decides which shard the user is
+	// born on.
 	Create(ctx context.Context, u entities.User) error
+
+	// CreateOnce is Create, done once however often, and from however many
+	// places at a time, it is called with the same Once. It returns the user as
+	// first created, whatever was done to them since, and whether that was
+	// before this call. A create that ends in a Conflict counts as not done.
+	CreateOnce(ctx context.Context, u entities.User, once entities.Once) (created entities.User, before bool, err error)
 
 	// ByID returns the user with the id. What has just been created is found;
 	// what has just been changed or deleted may for a moment, a replica's lag,
 	// still be seen as it was.
 	ByID(ctx context.Context, id uuid.UUID) (entities.User, error)
 
-	// Update makes the changes, and nothing else, at the time now and returns
-	// the user as it then is.
-	Update(ctx context.Context, id uuid.UUID, c entities.Changes, now time.Time) (entities.User, error)
+	// ByEmail returns the user with the address, in whatever case.
+	ByEmail(ctx context.Context, email entities.Email) (entities.User, error)
 
-	// Delete removes the user with the id.
-	Delete(ctx context.Context, id uuid.UUID) error
+	// Update makes the changes, and nothing else, at the time now, if the user
+	// is of one of the versions in match, and returns the user as it then is,
+	// of a new version.
+	Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (entities.User, error)
+
+	// Delete removes the user with the id, if they are of one of the versions in
+	// match. The address is free then.
+	Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error
 
 	// ListAcross returns a page of the users of all shards, newest first, and
 	// whether more come after it. One shard that does not answer fails it.

@@ -8,16 +8,31 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	sharding "github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
-// emailIndex is the unique index on lower(email).
+// emailIndex is the unique index on users' email_key. Claims are asked first, so
+// it speaks only for users from before there were claims.
 const emailIndex = "users_email_key"
+
+// What storage has to say that is no failure of its own.
+var (
+	errAbsent    = &entities.Error{Kind: entities.NotFound, Message: "no user has this id"}
+	errNoEmail   = &entities.Error{Kind: entities.NotFound, Message: "no user has this e-mail address"}
+	errTaken     = &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken"}
+	errChanged   = &entities.Error{Kind: entities.PreconditionFailed, Message: "the user has changed since the version in If-Match"}
+	errKeyReused = &entities.Error{
+		Kind: entities.KeyReused, Message: "this Idempotency-Key was sent with another body before; draw a new key for a new request",
+	}
+	errCrowded = &entities.Error{Kind: entities.Unavailable, Message: "others keep changing this user or address"}
+)
 
 // translate gives a shard's error its kind, the words for the client, and the
 // path for the log. It returns nil for nil.
@@ -26,17 +41,35 @@ func translate(shard, operation string, err error) error {
 		return nil
 	}
 	cause := fmt.Errorf("%s: %s: %w", shard, operation, err)
-	var pgErr *pgconn.PgError
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
-		return &entities.Error{Kind: entities.NotFound, Message: "no user has this id", Err: cause}
-	case errors.As(err, &pgErr) && pgErr.Code == "23505" && pgErr.ConstraintName == emailIndex:
-		return &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken", Err: cause}
+		return &entities.Error{Kind: entities.NotFound, Message: errAbsent.Message, Err: cause}
+	case violates(err, emailIndex):
+		return &entities.Error{Kind: entities.Conflict, Message: errTaken.Message, Err: cause}
+	case errors.Is(err, sharding.ErrOutcomeUnknown):
+		return &entities.Error{Kind: entities.OutcomeUnknown, Message: shard + " did not answer after it was told to write", Err: cause}
 	case isUnavailable(err):
 		return &entities.Error{Kind: entities.Unavailable, Message: shard + " does not answer", Err: cause}
 	default:
 		return &entities.Error{Kind: entities.Internal, Err: cause}
 	}
+}
+
+// translateUnseen is translate for a write that shows in no answer, such as a
+// claim: it may be done in vain, so not to know is no more than to have failed.
+func translateUnseen(shard, operation string, err error) error {
+	if errors.Is(err, sharding.ErrOutcomeUnknown) {
+		return &entities.Error{
+			Kind: entities.Unavailable, Message: shard + " does not answer", Err: fmt.Errorf("%s: %s: %w", shard, operation, err),
+		}
+	}
+	return translate(shard, operation, err)
+}
+
+// violates tells whether err is of a unique index of one of these names.
+func violates(err error, indexes ...string) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "23505" && slices.Contains(indexes, pgErr.ConstraintName)
 }
 
 // isUnavailable tells a server that cannot answer now from one that says no.
@@ -63,7 +96,8 @@ func isUnavailable(err error) bool {
 	}
 	var netErr net.Error
 	var connectErr *pgconn.ConnectError
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+	return errors.Is(err, sharding.ErrTooLate) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.As(err, &netErr) || errors.As(err, &connectErr) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

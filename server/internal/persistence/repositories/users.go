@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
@@ -16,11 +15,13 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
 )
 
-// ShardedUsers stores each user on the shard that owns the id. Writes are
-// single statements to the primary; reads ask the replica first.
+// ShardedUsers stores each user on the shard that owns the id, and the claim to
+// each address on the shard that owns the address. Writes are single statements
+// to the primary, but for changes of an address; reads ask the replica first.
 type ShardedUsers struct {
 	router       *shard.Router
 	countTimeout time.Duration
+	reached      func(ctx context.Context, step string) // set by tests, which stop a write between its statements
 }
 
 var _ repositories.Users = (*ShardedUsers)(nil)
@@ -32,20 +33,9 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 }
 
 // NewID draws an id for a new user from UUIDv7s: the user is then born on the
-// shard that owns the address, where the unique index on lower(email) refuses
-// every second create of it. An address that was changed later has not moved
-// to its owner; the index speaks only for the user's own shard then.
+// shard that owns the address, beside the address's claim.
 func (r *ShardedUsers) NewID(email entities.Email) (uuid.UUID, error) {
 	return r.router.NewID(email.Key(), uuid.NewV7)
-}
-
-// Create implements repositories.Users.
-func (r *ShardedUsers) Create(ctx context.Context, u entities.User) error {
-	s := r.owner(ctx, u.ID)
-	row := rowFromUser(u)
-	return translate(s.Name, "insert user", s.Write(ctx, []string{u.ID.String(), u.Email.Key()}, func(db *gorm.DB, _ time.Time) error {
-		return db.Create(&row).Error
-	}))
 }
 
 // ByID implements repositories.Users.
@@ -59,34 +49,6 @@ func (r *ShardedUsers) ByID(ctx context.Context, id uuid.UUID) (entities.User, e
 		return entities.User{}, translate(s.Name, "select user", err)
 	}
 	return userFromRow(row), nil
-}
-
-// Update implements repositories.Users.
-func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Changes, now time.Time) (entities.User, error) {
-	s := r.owner(ctx, id)
-	set := map[string]any{"updated_at": now}
-	if c.Name != nil {
-		set["name"] = string(*c.Name)
-	}
-	if c.Email != nil {
-		set["email"] = string(*c.Email)
-	}
-	var row userRow
-	result := s.Primary.WithContext(ctx).Model(&row).
-		Clauses(clause.Returning{Columns: userColumns}).
-		Where("id = ?", id).
-		Updates(set)
-	if err := oneRow(result); err != nil {
-		return entities.User{}, translate(s.Name, "update user", err)
-	}
-	return userFromRow(row), nil
-}
-
-// Delete implements repositories.Users.
-func (r *ShardedUsers) Delete(ctx context.Context, id uuid.UUID) error {
-	s := r.owner(ctx, id)
-	result := s.Primary.WithContext(ctx).Where("id = ?", id).Delete(&userRow{})
-	return translate(s.Name, "delete user", oneRow(result))
 }
 
 // ListAcross implements repositories.Users. Any shard may hold the whole page,
@@ -140,12 +102,4 @@ func (r *ShardedUsers) owner(ctx context.Context, id uuid.UUID) *shard.Shard {
 	s := r.router.For(id.String())
 	requestlog.From(ctx).Shard(s.Name)
 	return s
-}
-
-// oneRow turns a statement that touched nothing into the error of a missing record.
-func oneRow(result *gorm.DB) error {
-	if result.Error == nil && result.RowsAffected == 0 {
-		return gorm.ErrRecordNotFound
-	}
-	return result.Error
 }

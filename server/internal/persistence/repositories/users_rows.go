@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"gorm.io/gorm/clause"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 )
@@ -18,15 +17,16 @@ type userRow struct {
 	Email     string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
+	Version   entities.Version
 }
 
 // TableName implements gorm's schema.Tabler.
 func (userRow) TableName() string { return "users" }
 
-var userColumns = []clause.Column{{Name: "id"}, {Name: "name"}, {Name: "email"}, {Name: "created_at"}, {Name: "updated_at"}}
-
-func rowFromUser(u entities.User) userRow {
-	return userRow{ID: u.ID, Name: string(u.Name), Email: string(u.Email), CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt}
+// columns are where a statement's id, name, email, created_at, updated_at and
+// version are scanned into.
+func (r *userRow) columns() []any {
+	return []any{&r.ID, &r.Name, &r.Email, &r.CreatedAt, &r.UpdatedAt, &r.Version}
 }
 
 func userFromRow(r userRow) entities.User {
@@ -36,6 +36,7 @@ func userFromRow(r userRow) entities.User {
 		Email:     entities.Email(r.Email),
 		CreatedAt: r.CreatedAt.UTC(),
 		UpdatedAt: r.UpdatedAt.UTC(),
+		Version:   r.Version,
 	}
 }
 

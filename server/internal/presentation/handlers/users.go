@@ -6,6 +6,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,9 +19,11 @@ import (
 // userService is the part of services.Users that these handlers call.
 type userService interface {
 	Create(ctx context.Context, name entities.Name, email entities.Email) (entities.User, error)
+	CreateOnce(ctx context.Context, key entities.IdempotencyKey, name entities.Name, email entities.Email) (u entities.User, before bool, err error)
 	ByID(ctx context.Context, id uuid.UUID) (entities.User, error)
-	Update(ctx context.Context, id uuid.UUID, c entities.Changes) (entities.User, error)
-	Delete(ctx context.Context, id uuid.UUID) error
+	ByEmail(ctx context.Context, email entities.Email) (entities.User, error)
+	Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions) (entities.User, error)
+	Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error
 	List(ctx context.Context, p entities.Page) (users []entities.User, more bool, err error)
 }
 
@@ -52,7 +55,8 @@ func userToJSON(u entities.User) userJSON {
 	}
 }
 
-// Create answers POST /api/v1/users/.
+// Create answers POST /api/v1/users/. With an Idempotency-Key it may be sent
+// again until it is answered.
 func (h *Users) Create(c fiber.Ctx) error {
 	fields, err := readFields(c, "name", "email")
 	if err != nil {
@@ -60,15 +64,26 @@ func (h *Users) Create(c fiber.Ctx) error {
 	}
 	name, nameErr := requiredField(fields, "name", entities.ParseName)
 	email, emailErr := requiredField(fields, "email", entities.ParseEmail)
-	if err := entities.JoinInvalid(nameErr, emailErr); err != nil {
+	key, keyErr := idempotencyKey(c)
+	if err := entities.JoinInvalid(nameErr, emailErr, keyErr); err != nil {
 		return err
 	}
-	u, err := h.svc.Create(c.Context(), name, email)
+	var u entities.User
+	if key == nil {
+		u, err = h.svc.Create(c.Context(), name, email)
+	} else {
+		var before bool
+		u, before, err = h.svc.CreateOnce(c.Context(), *key, name, email)
+		if before && err == nil {
+			c.Set(headerReplayed, "true")
+		}
+	}
 	if err != nil {
 		return err
 	}
 	c.Location(UsersPath + u.ID.String())
-	return c.Status(fiber.StatusCreated).JSON(userToJSON(u))
+	c.Status(fiber.StatusCreated)
+	return sendUser(c, u)
 }
 
 // ByID answers GET /api/v1/users/:id.
@@ -77,11 +92,20 @@ func (h *Users) ByID(c fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	known, err := ifNoneMatch(c)
+	if err != nil {
+		return err
+	}
 	u, err := h.svc.ByID(c.Context(), id)
 	if err != nil {
 		return err
 	}
-	return c.JSON(userToJSON(u))
+	if known.Accept(u.Version) {
+		c.Set(fiber.HeaderETag, etag(u.Version))
+		c.Status(fiber.StatusNotModified)
+		return nil
+	}
+	return sendUser(c, u)
 }
 
 // Update answers PUT /api/v1/users/:id. What the body does not name stays as it is.
@@ -98,14 +122,15 @@ func (h *Users) Update(c fiber.Ctx) error {
 	var nameErr, emailErr error
 	changes.Name, nameErr = optionalField(fields, "name", entities.ParseName)
 	changes.Email, emailErr = optionalField(fields, "email", entities.ParseEmail)
-	if err := entities.JoinInvalid(nameErr, emailErr); err != nil {
+	match, matchErr := ifMatch(c)
+	if err := entities.JoinInvalid(nameErr, emailErr, matchErr); err != nil {
 		return err
 	}
-	u, err := h.svc.Update(c.Context(), id, changes)
+	u, err := h.svc.Update(c.Context(), id, changes, match)
 	if err != nil {
 		return err
 	}
-	return c.JSON(userToJSON(u))
+	return sendUser(c, u)
 }
 
 // Delete answers DELETE /api/v1/users/:id.
@@ -114,15 +139,26 @@ func (h *Users) Delete(c fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := h.svc.Delete(c.Context(), id); err != nil {
+	match, err := ifMatch(c)
+	if err != nil {
+		return err
+	}
+	if err := h.svc.Delete(c.Context(), id, match); err != nil {
 		return err
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-// List answers GET /api/v1/users/.
+// List answers GET /api/v1/users/, with ?email= too, which finds one user or none.
 func (h *Users) List(c fiber.Ctx) error {
-	page, err := queryPage(c)
+	query, err := readQuery(c, "limit", "offset", "email")
+	if err != nil {
+		return err
+	}
+	if text, ok := query["email"]; ok {
+		return h.listByEmail(c, text, query)
+	}
+	page, err := queryPage(query)
 	if err != nil {
 		return err
 	}
@@ -133,11 +169,38 @@ func (h *Users) List(c fiber.Ctx) error {
 	if link := pageLinks(page, more); link != "" {
 		c.Set(fiber.HeaderLink, link)
 	}
+	return sendList(c, users)
+}
+
+func (h *Users) listByEmail(c fiber.Ctx, text string, query map[string]string) error {
+	email, err := entities.ParseEmail(text)
+	if err != nil {
+		return err
+	}
+	if len(query) > 1 {
+		return entities.InvalidField("email", "is given alone: no more than one user has it")
+	}
+	u, err := h.svc.ByEmail(c.Context(), email)
+	if entities.KindOf(err) == entities.NotFound {
+		return sendList(c, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return sendList(c, []entities.User{u})
+}
+
+func sendList(c fiber.Ctx, users []entities.User) error {
 	list := make([]userJSON, 0, len(users)) // an empty list is [], not null
 	for _, u := range users {
 		list = append(list, userToJSON(u))
 	}
 	return c.JSON(list)
+}
+
+func sendUser(c fiber.Ctx, u entities.User) error {
+	c.Set(fiber.HeaderETag, etag(u.Version))
+	return c.JSON(userToJSON(u))
 }
 
 // pathID parses the id in the path: the 36 characters of a UUID, in any case,
@@ -151,31 +214,45 @@ func pathID(c fiber.Ctx) (uuid.UUID, error) {
 	return id, nil
 }
 
-// queryPage reads limit and offset, and nothing else, from the query.
-func queryPage(c fiber.Ctx) (entities.Page, error) {
-	numbers := map[string]int{"limit": entities.DefaultLimit, "offset": 0}
-	seen := make(map[string]bool)
+// readQuery reads the query, whose names must be among the known ones and stand once.
+func readQuery(c fiber.Ctx, known ...string) (map[string]string, error) {
+	query := make(map[string]string)
 	var errs []error
 	for key, value := range c.RequestCtx().QueryArgs().All() {
 		name := string(key)
-		if _, known := numbers[name]; !known {
-			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are limit, offset"))
+		if !slices.Contains(known, name) {
+			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are "+strings.Join(known, ", ")))
 			continue
 		}
-		if seen[name] {
+		if _, twice := query[name]; twice {
 			errs = append(errs, entities.InvalidField(name, "must be given once"))
 			continue
 		}
-		seen[name] = true
-		number, err := strconv.Atoi(string(value))
-		if err != nil {
-			errs = append(errs, entities.InvalidField(name, "must be a whole number"))
-			continue
-		}
-		numbers[name] = number
+		query[name] = string(value)
 	}
-	page, err := entities.NewPage(numbers["limit"], numbers["offset"])
-	return page, entities.JoinInvalid(append(errs, err)...)
+	return query, entities.JoinInvalid(errs...)
+}
+
+// queryPage reads limit and offset from the query.
+func queryPage(query map[string]string) (entities.Page, error) {
+	limit, limitErr := queryNumber(query, "limit", entities.DefaultLimit)
+	offset, offsetErr := queryNumber(query, "offset", 0)
+	if err := entities.JoinInvalid(limitErr, offsetErr); err != nil {
+		return entities.Page{}, err
+	}
+	return entities.NewPage(limit, offset)
+}
+
+func queryNumber(query map[string]string, name string, otherwise int) (int, error) {
+	text, ok := query[name]
+	if !ok {
+		return otherwise, nil
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, entities.InvalidField(name, "must be a whole number")
+	}
+	return number, nil
 }
 
 // pageLinks is the Link header (RFC 8288) to the pages around p.

@@ -31,6 +31,10 @@ type fieldProblem struct {
 
 const mimeProblem = "application/problem+json"
 
+// outcomeUnknown is the type of the one failure after which a client must not
+// assume that nothing happened.
+const outcomeUnknown = "/problems/outcome-unknown"
+
 // problemOf is where an error becomes an answer. What is shown are words of
 // ours: an error's own text may hold SQL, addresses or personal data.
 func problemOf(err error) problem {
@@ -54,6 +58,10 @@ func problemOf(err error) problem {
 		p.Detail = "this is a fault of ours; it has been logged under the request id"
 	}
 	p.Title = http.StatusText(p.Status)
+	if entities.KindOf(err) == entities.OutcomeUnknown {
+		p.Type, p.Title = outcomeUnknown, "Outcome unknown"
+		p.Detail += "; it may have happened: read it, or repeat the request with its Idempotency-Key"
+	}
 	return p
 }
 
@@ -65,7 +73,11 @@ func statusOf(kind entities.Kind) int {
 		return http.StatusNotFound
 	case entities.Conflict:
 		return http.StatusConflict
-	case entities.Unavailable:
+	case entities.PreconditionFailed:
+		return http.StatusPreconditionFailed
+	case entities.KeyReused:
+		return http.StatusUnprocessableEntity
+	case entities.Unavailable, entities.OutcomeUnknown:
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusInternalServerError

@@ -68,12 +68,12 @@ func setup(t testing.TB) *bundle {
 		}}},
 		draining: new(atomic.Bool),
 		log:      new(bytes.Buffer),
-		ada:      entities.User{ID: adaID, Name: "Ada", Email: "ada@example.com", CreatedAt: clock(), UpdatedAt: clock()},
+		ada:      entities.User{ID: adaID, Name: "Ada", Email: "ada@example.com", CreatedAt: clock(), UpdatedAt: clock(), Version: 1},
 	}
 	if err := b.storage.Create(t.Context(), b.ada); err != nil {
 		t.Fatal(err)
 	}
-	users := services.NewUsers(b.storage, b.storage.NewID, clock)
+	users := services.NewUsers(b.storage, b.storage.NewID, clock, time.Hour)
 	shards := services.NewShards(b.storage, b.storage, services.SharedAnswers{
 		MaxAge: time.Second, CountTimeout: time.Second, ProbeTimeout: time.Second,
 	}, clock)

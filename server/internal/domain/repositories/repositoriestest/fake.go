@@ -18,12 +18,22 @@ import (
 type Fake struct {
 	mu    sync.Mutex
 	users map[uuid.UUID]entities.User
+	once  map[entities.Hash]record
+}
+
+// record is what was asked for under an idempotency key. It never expires.
+type record struct {
+	request entities.Hash
+	user    entities.User
+	done    bool
 }
 
 var _ Store = (*Fake)(nil)
 
 // NewFake returns an empty Fake.
-func NewFake() *Fake { return &Fake{users: make(map[uuid.UUID]entities.User)} }
+func NewFake() *Fake {
+	return &Fake{users: make(map[uuid.UUID]entities.User), once: make(map[entities.Hash]record)}
+}
 
 // NewID returns an id for a new user.
 func (f *Fake) NewID(entities.Email) (uuid.UUID, error) { return uuid.NewV7() }
@@ -32,14 +42,28 @@ func (f *Fake) NewID(entities.Email) (uuid.UUID, error) { return uuid.NewV7() }
 func (f *Fake) Create(ctx context.Context, u entities.User) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := available(ctx); err != nil {
-		return err
+	return f.create(ctx, u)
+}
+
+// CreateOnce implements repositories.Users.
+func (f *Fake) CreateOnce(ctx context.Context, u entities.User, once entities.Once) (created entities.User, before bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known, ok := f.once[once.Key]
+	switch {
+	case ok && known.request != once.Request:
+		return entities.User{}, false, &entities.Error{
+			Kind: entities.KeyReused, Message: "this Idempotency-Key was sent with another body before; draw a new key for a new request",
+		}
+	case known.done:
+		return known.user, true, nil
+	case !ok:
+		known = record{request: once.Request, user: u}
 	}
-	if f.taken(u) {
-		return &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken"}
-	}
-	f.users[u.ID] = u
-	return nil
+	err = f.create(ctx, known.user)
+	known.done = err == nil
+	f.once[once.Key] = known
+	return known.user, false, err
 }
 
 // ByID implements repositories.Users.
@@ -49,11 +73,26 @@ func (f *Fake) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
 	return f.byID(ctx, id)
 }
 
-// Update implements repositories.Users.
-func (f *Fake) Update(ctx context.Context, id uuid.UUID, c entities.Changes, now time.Time) (entities.User, error) {
+// ByEmail implements repositories.Users.
+func (f *Fake) ByEmail(ctx context.Context, email entities.Email) (entities.User, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	u, err := f.byID(ctx, id)
+	if err := available(ctx); err != nil {
+		return entities.User{}, err
+	}
+	for _, u := range f.users {
+		if u.Email.Key() == email.Key() {
+			return u, nil
+		}
+	}
+	return entities.User{}, &entities.Error{Kind: entities.NotFound, Message: "no user has this e-mail address"}
+}
+
+// Update implements repositories.Users.
+func (f *Fake) Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (entities.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u, err := f.match(ctx, id, match)
 	if err != nil {
 		return entities.User{}, err
 	}
@@ -67,15 +106,16 @@ func (f *Fake) Update(ctx context.Context, id uuid.UUID, c entities.Changes, now
 		return entities.User{}, &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken"}
 	}
 	u.UpdatedAt = now
+	u.Version++
 	f.users[id] = u
 	return u, nil
 }
 
 // Delete implements repositories.Users.
-func (f *Fake) Delete(ctx context.Context, id uuid.UUID) error {
+func (f *Fake) Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, err := f.byID(ctx, id); err != nil {
+	if _, err := f.match(ctx, id, match); err != nil {
 		return err
 	}
 	delete(f.users, id)
@@ -111,6 +151,25 @@ func (f *Fake) CountPerShard(ctx context.Context) ([]entities.ShardCount, error)
 		return nil, err
 	}
 	return []entities.ShardCount{{Shard: "shard-0", Users: int64(len(f.users))}}, nil
+}
+
+func (f *Fake) create(ctx context.Context, u entities.User) error {
+	if err := available(ctx); err != nil {
+		return err
+	}
+	if f.taken(u) {
+		return &entities.Error{Kind: entities.Conflict, Message: "the e-mail address is taken"}
+	}
+	f.users[u.ID] = u
+	return nil
+}
+
+func (f *Fake) match(ctx context.Context, id uuid.UUID, match entities.Versions) (entities.User, error) {
+	u, err := f.byID(ctx, id)
+	if err == nil && !match.Accept(u.Version) {
+		err = &entities.Error{Kind: entities.PreconditionFailed, Message: "the user has changed since the version in If-Match"}
+	}
+	return u, err
 }
 
 func (f *Fake) byID(ctx context.Context, id uuid.UUID) (entities.User, error) {

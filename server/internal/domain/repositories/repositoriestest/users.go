@@ -39,9 +39,14 @@ func Users(t *testing.T, open func(t testing.TB) Setup) {
 		{"Create", testCreate},
 		{"EmailIsTaken", testEmailIsTaken},
 		{"EmailIsTakenOnce", testEmailIsTakenOnce},
+		{"CreateOnce", testCreateOnce},
+		{"CreateOnceAtOnce", testCreateOnceAtOnce},
+		{"ByEmail", testByEmail},
 		{"Absent", testAbsent},
 		{"Update", testUpdate},
 		{"UpdateToATakenEmail", testUpdateToATakenEmail},
+		{"ChangeOfEmail", testChangeOfEmail},
+		{"Match", testMatch},
 		{"Delete", testDelete},
 		{"List", testList},
 		{"ListOrder", testListOrder},
@@ -58,7 +63,7 @@ func newUser(t testing.TB, s Setup, email string, created time.Time) entities.Us
 	if err != nil {
 		t.Fatal(err)
 	}
-	return entities.User{ID: id, Name: `Ada "∀" O'Hara\`, Email: entities.Email(email), CreatedAt: created, UpdatedAt: created}
+	return entities.User{ID: id, Name: `Ada "∀" O'Hara\`, Email: entities.Email(email), CreatedAt: created, UpdatedAt: created, Version: 1}
 }
 
 func mustCreate(t testing.TB, s Setup, email string, created time.Time) entities.User {
@@ -136,9 +141,14 @@ func testAbsent(t *testing.T, s Setup) {
 	name := entities.Name("Nobody")
 	_, err := s.Store.ByID(t.Context(), id)
 	wantKind(t, err, entities.NotFound)
-	_, err = s.Store.Update(t.Context(), id, entities.Changes{Name: &name}, epoch)
+	_, err = s.Store.Update(t.Context(), id, entities.Changes{Name: &name}, nil, epoch)
 	wantKind(t, err, entities.NotFound)
-	wantKind(t, s.Store.Delete(t.Context(), id), entities.NotFound)
+	wantKind(t, s.Store.Delete(t.Context(), id, nil), entities.NotFound)
+	_, err = s.Store.Update(t.Context(), id, entities.Changes{Name: &name}, entities.Versions{1}, epoch)
+	wantKind(t, err, entities.NotFound)
+	wantKind(t, s.Store.Delete(t.Context(), id, entities.Versions{1}), entities.NotFound)
+	_, err = s.Store.ByEmail(t.Context(), "nobody@example.com")
+	wantKind(t, err, entities.NotFound)
 }
 
 func testUpdate(t *testing.T, s Setup) {
@@ -154,10 +164,14 @@ func testUpdate(t *testing.T, s Setup) {
 	} {
 		want.UpdatedAt = want.UpdatedAt.Add(time.Second)
 		change.apply()
-		got, err := s.Store.Update(t.Context(), want.ID, change.changes, want.UpdatedAt)
+		got, err := s.Store.Update(t.Context(), want.ID, change.changes, nil, want.UpdatedAt)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got.Version <= want.Version {
+			t.Errorf("got version %d after version %d", got.Version, want.Version)
+		}
+		want.Version = got.Version
 		if got != want {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
@@ -166,29 +180,221 @@ func testUpdate(t *testing.T, s Setup) {
 	}
 }
 
+// testUpdateToATakenEmail takes enough users that they are on several shards.
 func testUpdateToATakenEmail(t *testing.T, s Setup) {
-	// Addresses are unique per shard under updates, so find two that share one:
-	// ids drawn for one address land on its shard.
 	first := mustCreate(t, s, "ada@example.com", epoch)
-	second := newUser(t, s, "ada@example.com", epoch)
-	second.Email = "grace@example.com"
-	if err := s.Store.Create(t.Context(), second); err != nil {
+	taken := entities.Email("ADA@example.com")
+	for i := range 12 {
+		other := mustCreate(t, s, fmt.Sprintf("user%d@example.com", i), epoch)
+		_, err := s.Store.Update(t.Context(), other.ID, entities.Changes{Email: &taken}, nil, epoch)
+		wantKind(t, err, entities.Conflict)
+		s.Settle(t)
+		got, err := s.Store.ByID(t.Context(), other.ID)
+		if err != nil || got.Email != other.Email || got.Name != other.Name {
+			t.Errorf("a refused change left %+v, %v of %+v", got, err, other)
+		}
+	}
+	wantUser(t, s, first)
+}
+
+// testChangeOfEmail moves users from address to address, over all shards: what
+// one leaves is free for the next, what one has is not.
+func testChangeOfEmail(t *testing.T, s Setup) {
+	const users = 6
+	email := func(i, round int) entities.Email {
+		return entities.Email(fmt.Sprintf("User%d@example.com", (i+round)%(users+1))) // one address is always free
+	}
+	all := make([]entities.User, users)
+	for i := range all {
+		all[i] = mustCreate(t, s, string(email(i, 0)), epoch)
+	}
+	for round := range 5 {
+		for i := users - 1; i >= 0; i-- { // the last first, into the free one
+			to := email(i, round+1)
+			u, err := s.Store.Update(t.Context(), all[i].ID, entities.Changes{Email: &to}, entities.Versions{all[i].Version}, epoch)
+			if err != nil {
+				t.Fatalf("round %d: %s to %s: %v", round, all[i].Email, to, err)
+			}
+			if u.Version <= all[i].Version || u.Email != to {
+				t.Fatalf("round %d: got %+v, want a newer version with %s", round, u, to)
+			}
+			all[i] = u
+		}
+		s.Settle(t)
+		for i, u := range all {
+			taken := newUser(t, s, string(u.Email), epoch)
+			wantKind(t, s.Store.Create(t.Context(), taken), entities.Conflict)
+			got, err := s.Store.ByEmail(t.Context(), u.Email)
+			if err != nil || got != u {
+				t.Errorf("round %d: user %d: by e-mail %+v, %v; want %+v", round, i, got, err, u)
+			}
+		}
+	}
+	for _, u := range all {
+		if err := s.Store.Delete(t.Context(), u.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range users + 1 {
+		mustCreate(t, s, string(email(i, 0)), epoch) // none of the deleted keeps an address
+	}
+}
+
+func testByEmail(t *testing.T, s Setup) {
+	u := mustCreate(t, s, "Ada@Example.com", epoch)
+	s.Settle(t)
+	for _, email := range []entities.Email{"ada@example.com", "ADA@EXAMPLE.COM"} {
+		if got, err := s.Store.ByEmail(t.Context(), email); err != nil || got != u {
+			t.Errorf("%s: got %+v, %v; want %+v", email, got, err, u)
+		}
+	}
+	to := entities.Email("augusta@example.com")
+	moved, err := s.Store.Update(t.Context(), u.ID, entities.Changes{Email: &to}, nil, epoch)
+	if err != nil {
 		t.Fatal(err)
 	}
-	taken := entities.Email("ADA@example.com")
-	_, err := s.Store.Update(t.Context(), second.ID, entities.Changes{Email: &taken}, epoch)
+	s.Settle(t)
+	if got, err := s.Store.ByEmail(t.Context(), to); err != nil || got != moved {
+		t.Errorf("%s: got %+v, %v; want %+v", to, got, err, moved)
+	}
+	_, err = s.Store.ByEmail(t.Context(), u.Email)
+	wantKind(t, err, entities.NotFound)
+	if err := s.Store.Delete(t.Context(), u.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(t)
+	_, err = s.Store.ByEmail(t.Context(), to)
+	wantKind(t, err, entities.NotFound)
+}
+
+func testMatch(t *testing.T, s Setup) {
+	u := mustCreate(t, s, "ada@example.com", epoch)
+	name, email := entities.Name("Augusta"), entities.Email("augusta@example.com")
+	for _, c := range []entities.Changes{{Name: &name}, {Email: &email}} {
+		for _, match := range []entities.Versions{{}, {u.Version + 1}} {
+			_, err := s.Store.Update(t.Context(), u.ID, c, match, epoch)
+			wantKind(t, err, entities.PreconditionFailed)
+			wantKind(t, s.Store.Delete(t.Context(), u.ID, match), entities.PreconditionFailed)
+		}
+		s.Settle(t)
+		wantUser(t, s, u)
+		got, err := s.Store.Update(t.Context(), u.ID, c, entities.Versions{u.Version + 1, u.Version}, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Store.Update(t.Context(), u.ID, c, entities.Versions{u.Version}, epoch)
+		wantKind(t, err, entities.PreconditionFailed)
+		u = got
+	}
+	if err := s.Store.Delete(t.Context(), u.ID, entities.Versions{u.Version}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, s.Store.Delete(t.Context(), u.ID, entities.Versions{u.Version}), entities.NotFound)
+}
+
+func once(key string, u entities.User) entities.Once {
+	return entities.NewOnce(entities.IdempotencyKey(key), u.Name, u.Email, time.Hour)
+}
+
+// wantOnce creates a user under a key, with a new id as each request draws one.
+func wantOnce(t testing.TB, s Setup, key, email string, want entities.User, wantBefore bool) entities.User {
+	t.Helper()
+	u := newUser(t, s, email, epoch.Add(time.Minute))
+	got, before, err := s.Store.CreateOnce(t.Context(), u, once(key, u))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want == (entities.User{}) {
+		want = u
+	}
+	if got != want || before != wantBefore {
+		t.Errorf("got  %+v, before: %t\nwant %+v, %t", got, before, want, wantBefore)
+	}
+	return got
+}
+
+func testCreateOnce(t *testing.T, s Setup) {
+	u := wantOnce(t, s, "k1", "ada@example.com", entities.User{}, false)
+	wantOnce(t, s, "k1", "ada@example.com", u, true)
+	s.Settle(t)
+	wantUser(t, s, u)
+
+	// Another body, whose address may be another shard's, is another request.
+	for i := range 12 {
+		other := newUser(t, s, fmt.Sprintf("user%d@example.com", i), epoch)
+		_, _, err := s.Store.CreateOnce(t.Context(), other, once("k1", other))
+		wantKind(t, err, entities.KeyReused)
+	}
+
+	// What becomes of the user does not matter.
+	to := entities.Email("augusta@example.com")
+	if _, err := s.Store.Update(t.Context(), u.ID, entities.Changes{Email: &to}, nil, epoch); err != nil {
+		t.Fatal(err)
+	}
+	wantOnce(t, s, "k1", "ada@example.com", u, true)
+	if err := s.Store.Delete(t.Context(), u.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantOnce(t, s, "k1", "ada@example.com", u, true)
+	s.Settle(t)
+	_, err := s.Store.ByID(t.Context(), u.ID)
+	wantKind(t, err, entities.NotFound)
+
+	// A Conflict is not done, and is tried again; the request stays the key's.
+	holder := mustCreate(t, s, "grace@example.com", epoch)
+	refused := newUser(t, s, "grace@example.com", epoch)
+	_, _, err = s.Store.CreateOnce(t.Context(), refused, once("k2", refused))
 	wantKind(t, err, entities.Conflict)
-	wantUser(t, s, first)
-	wantUser(t, s, second)
+	other := newUser(t, s, "alan@example.com", epoch)
+	_, _, err = s.Store.CreateOnce(t.Context(), other, once("k2", other))
+	wantKind(t, err, entities.KeyReused)
+	if err := s.Store.Delete(t.Context(), holder.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantOnce(t, s, "k2", "grace@example.com", refused, false)
+	wantOnce(t, s, "k2", "grace@example.com", refused, true)
+}
+
+func testCreateOnceAtOnce(t *testing.T, s Setup) {
+	const clients = 64
+	var (
+		wg    sync.WaitGroup
+		users [clients]entities.User
+		first [clients]bool
+		errs  [clients]error
+	)
+	for i := range clients {
+		u := newUser(t, s, "ada@example.com", epoch)
+		wg.Go(func() {
+			var before bool
+			users[i], before, errs[i] = s.Store.CreateOnce(t.Context(), u, once("k", u))
+			first[i] = !before
+		})
+	}
+	wg.Wait()
+	firsts := 0
+	for i := range clients {
+		if errs[i] != nil || users[i] != users[0] {
+			t.Errorf("client %d got %+v, %v; client 0 %+v", i, users[i], errs[i], users[0])
+		}
+		if first[i] {
+			firsts++
+		}
+	}
+	if firsts != 1 {
+		t.Errorf("%d clients created the user, want 1", firsts)
+	}
+	s.Settle(t)
+	wantUser(t, s, users[0])
 }
 
 func testDelete(t *testing.T, s Setup) {
 	u := mustCreate(t, s, "ada@example.com", epoch)
 	kept := mustCreate(t, s, "grace@example.com", epoch)
-	if err := s.Store.Delete(t.Context(), u.ID); err != nil {
+	if err := s.Store.Delete(t.Context(), u.ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, s.Store.Delete(t.Context(), u.ID), entities.NotFound)
+	wantKind(t, s.Store.Delete(t.Context(), u.ID, nil), entities.NotFound)
 	s.Settle(t)
 	_, err := s.Store.ByID(t.Context(), u.ID)
 	wantKind(t, err, entities.NotFound)

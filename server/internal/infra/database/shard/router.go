@@ -124,6 +124,12 @@ func (s *Shard) Read(ctx context.Context, key string, query func(*gorm.DB) error
 	return s.ReadWithin(ctx, s.readTimeout, query)
 }
 
+// ReadPrimary calls query with the primary's connections, for a read that what
+// follows depends on.
+func (s *Shard) ReadPrimary(ctx context.Context, query func(*gorm.DB) error) error {
+	return query(s.Primary.WithContext(ctx))
+}
+
 // ReadAny is Read for a query that is about no key in particular, such as a list.
 func (s *Shard) ReadAny(ctx context.Context, query func(*gorm.DB) error) error {
 	return s.ReadWithin(ctx, s.readTimeout, query)

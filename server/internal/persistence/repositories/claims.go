@@ -1,0 +1,175 @@
+package repositories
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+)
+
+// The statements about claims, and the fence. docs/ARCHITECTURE.md tells why
+// they suffice that no two users ever carry one address.
+const (
+	// claimEmail makes a claim, or makes one anew whose token was seen ($4), and
+	// else says whose it is.
+	claimEmail = `
+WITH mine AS (
+    INSERT INTO email_claims AS c (email_key, user_id, token, claimed_at, unsettled_at)
+    SELECT $2::text, $3::uuid, gen_random_uuid(), clock_timestamp(), clock_timestamp()
+     WHERE clock_timestamp() < $1::timestamptz
+    ON CONFLICT (email_key) DO UPDATE
+       SET user_id = excluded.user_id, token = excluded.token, claimed_at = excluded.claimed_at, unsettled_at = excluded.unsettled_at
+     WHERE c.token = $4::uuid AND clock_timestamp() < $1
+    RETURNING user_id, token
+)
+SELECT true, false, user_id, token FROM mine
+UNION ALL
+SELECT false, clock_timestamp() >= $1, user_id, token FROM email_claims WHERE email_key = $2 AND NOT EXISTS (SELECT FROM mine)`
+
+	// leaveEmail announces that a user is going to carry the address no more.
+	leaveEmail = `
+WITH left_behind AS (
+    UPDATE email_claims SET token = gen_random_uuid(), unsettled_at = clock_timestamp()
+     WHERE email_key = $2 AND user_id = $3 AND clock_timestamp() < $1::timestamptz
+    RETURNING token
+)
+SELECT l.token IS NOT NULL, clock_timestamp() >= $1, l.token FROM (SELECT) AS one LEFT JOIN left_behind AS l ON true`
+
+	releaseEmail = `
+WITH released AS (
+    DELETE FROM email_claims WHERE email_key = $2 AND token = $3 AND clock_timestamp() < $1::timestamptz RETURNING 1
+)
+SELECT EXISTS (SELECT FROM released), clock_timestamp() >= $1`
+
+	settleEmail = `
+WITH settled AS (
+    UPDATE email_claims SET unsettled_at = NULL WHERE email_key = $2 AND token = $3 AND clock_timestamp() < $1::timestamptz RETURNING 1
+)
+SELECT EXISTS (SELECT FROM settled), clock_timestamp() >= $1`
+
+	// fenceUser raises the version of a user who does not carry the address:
+	// whatever was about to give it to them will find the version changed.
+	fenceUser = `
+WITH fenced AS (
+    UPDATE users SET version = version + 1
+     WHERE id = $2 AND email_key <> $3 AND clock_timestamp() < $1::timestamptz
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM fenced), clock_timestamp() >= $1, u.email_key
+  FROM (SELECT) AS one LEFT JOIN users AS u ON u.id = $2`
+)
+
+// claim is what says who may carry an address.
+type claim struct {
+	UserID uuid.UUID
+	Token  uuid.UUID
+}
+
+// claimFor gives the address to the user, who does not carry it yet, and
+// returns the claim's token. It is a Conflict if somebody else carries it.
+//
+// The version at which the user is changed later must have been read before:
+// that is what makes a fence set from now on hold.
+func (r *ShardedUsers) claimFor(ctx context.Context, key string, id uuid.UUID) (token uuid.UUID, err error) {
+	home := r.router.For(key)
+	var stale *uuid.UUID // the token of a claim behind which nobody stands
+	for range attempts(ctx) {
+		var found claim
+		did, err := write(ctx, home, []string{key}, claimEmail, []any{key, id, stale}, &found.UserID, &found.Token)
+		switch {
+		case err != nil:
+			return uuid.Nil, translateUnseen(home.Name, "claim e-mail", err)
+		case did:
+			return found.Token, nil
+		case found.Token == uuid.Nil: // made after the statement began
+			continue
+		}
+		r.at(ctx, "seen")
+		// An own claim is left from a change that has not come to its end. If it
+		// still does, the user carries the address, under the new claim.
+		free := found.UserID == id
+		if !free {
+			if free, err = r.fence(ctx, found.UserID, key); err != nil {
+				return uuid.Nil, err
+			}
+		}
+		if free {
+			stale = &found.Token
+		}
+		r.at(ctx, "fenced")
+	}
+	return uuid.Nil, errCrowded
+}
+
+// fence makes sure that the user does not carry the address and that no change
+// that has begun can make them. It is a Conflict if they do carry it; it is not
+// free, without an error, if it is worth another look.
+func (r *ShardedUsers) fence(ctx context.Context, id uuid.UUID, key string) (free bool, err error) {
+	s := r.router.For(id.String())
+	var carried *string
+	did, err := write(ctx, s, []string{id.String()}, fenceUser, []any{id, key}, &carried)
+	switch {
+	case err != nil:
+		return false, translateUnseen(s.Name, "fence user", err)
+	case did, carried == nil: // deleted, and ids are not used twice
+		return true, nil
+	case *carried == key:
+		return false, errTaken
+	}
+	return false, nil
+}
+
+// leave announces that the user is going to carry the address no more. Without
+// it, a crash in between would leave a claim that the sweeper does not know of.
+func (r *ShardedUsers) leave(ctx context.Context, key string, id uuid.UUID) (token uuid.UUID, err error) {
+	home := r.router.For(key)
+	var left *uuid.UUID
+	did, err := write(ctx, home, []string{key}, leaveEmail, []any{key, id}, &left)
+	if err != nil {
+		return uuid.Nil, translateUnseen(home.Name, "leave e-mail", err)
+	}
+	if !did {
+		return uuid.Nil, nil // no claim, as of before there were claims: nothing to release
+	}
+	return *left, nil
+}
+
+// release ends a claim behind which nobody stands any more.
+func (r *ShardedUsers) release(ctx context.Context, key string, token uuid.UUID) error {
+	home := r.router.For(key)
+	_, err := write(ctx, home, []string{key}, releaseEmail, []any{key, token})
+	return translateUnseen(home.Name, "release e-mail", err)
+}
+
+// settle notes that the claim's user carries the address.
+func (r *ShardedUsers) settle(ctx context.Context, key string, token uuid.UUID) error {
+	home := r.router.For(key)
+	_, err := write(ctx, home, []string{key}, settleEmail, []any{key, token})
+	return translateUnseen(home.Name, "settle e-mail", err)
+}
+
+// abandon ends the claim of a change that will not be made. Another change of
+// the same user may have been, to the same address, and then stands behind it.
+func (r *ShardedUsers) abandon(ctx context.Context, key string, c claim) error {
+	free, err := r.fence(ctx, c.UserID, key)
+	if entities.KindOf(err) == entities.Conflict {
+		return r.settle(ctx, key, c.Token)
+	}
+	if err != nil {
+		return err
+	}
+	r.at(ctx, "abandoned")
+	if !free {
+		return fmt.Errorf("%s: %w", c.UserID, errCrowded)
+	}
+	return r.release(ctx, key, c.Token)
+}
+
+// at tells a test how far a write has got.
+func (r *ShardedUsers) at(ctx context.Context, step string) {
+	if r.reached != nil {
+		r.reached(ctx, step)
+	}
+}
