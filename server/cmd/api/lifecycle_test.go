@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,6 +58,33 @@ func TestStopCutsNothing(t *testing.T) {
 				t.Errorf("after the stop: %v, want the connection refused", err)
 			}
 		})
+	}
+}
+
+// TestStopDoesNotWaitForTheSilent stops the API while a client has connected and
+// says nothing, as browsers do ahead of need.
+func TestStopDoesNotWaitForTheSilent(t *testing.T) {
+	testcluster.Open(t)
+	s := start(t, "READ_TIMEOUT=60s", "DRAIN_TIMEOUT=20s")
+	for range 2 * workers {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	// The kernel keeps a silent connection to itself (TCP_DEFER_ACCEPT) for a
+	// second and more before the server gets to see it.
+	<-time.After(3 * time.Second)
+	began := time.Now()
+	if code := s.stop(t, syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	if strings.Contains(s.errs.String(), "drain") {
+		t.Errorf("stderr: %s", s.errs)
 	}
 }
 

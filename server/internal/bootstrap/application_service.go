@@ -49,7 +49,7 @@ func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
 	}
 
 	repo := repositories.NewShardedUsers(router, cfg.RequestTimeout/2) // the other half is the primary's
-	users := services.NewUsers(repo, repo.NewID, time.Now, cfg.IdempotencyTTL)
+	users := services.NewUsers(repo, repo.NewID, time.Now)
 	shards := services.NewShards(repo, router, services.SharedAnswers{
 		MaxAge:       cfg.StatsMaxAge,
 		CountTimeout: cfg.RequestTimeout,
@@ -74,8 +74,9 @@ func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
 // that are in flight, for as long as the drain timeout allows.
 func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()) error {
 	served := make(chan error, 1)
+	tracked := prefork.Track(ln)
 	go func() {
-		served <- a.http.Listener(ln, fiber.ListenConfig{
+		served <- a.http.Listener(tracked, fiber.ListenConfig{
 			DisableStartupMessage: true,
 			BeforeServeFunc:       func(*fiber.App) error { started(); return nil },
 		})
@@ -85,20 +86,21 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	return a.drain(context.WithoutCancel(ctx), ln, served)
+	return a.drain(context.WithoutCancel(ctx), tracked, served)
 }
 
 // drain first sends the clients away, then no longer lets them in, then waits
 // for those that are inside.
-func (a *Application) drain(ctx context.Context, ln net.Listener, served <-chan error) error {
+func (a *Application) drain(ctx context.Context, ln *prefork.Listener, served <-chan error) error {
 	a.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, lameDuck+settle+a.drainTimeout)
 	defer cancel()
 	<-time.After(lameDuck)
-	if err := prefork.RefuseNew(ln); err != nil {
+	if err := prefork.RefuseNew(ln.Listener); err != nil {
 		a.log.Warn("connections may be reset", "err", err.Error()) // some sandboxes know no socket filters
 	}
 	<-time.After(settle)
+	ln.CloseSilent()
 	a.log.Info("draining")
 	if err := a.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("drain within %s: %w", a.drainTimeout, err)
