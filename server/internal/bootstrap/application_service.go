@@ -49,7 +49,7 @@ func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
 	}
 
 	repo := repositories.NewShardedUsers(router, cfg.RequestTimeout/2) // the other half is the primary's
-	users := services.NewUsers(repo, repo.NewID, time.Now)
+	users := services.NewUsers(repo, repo.NewID, time.Now, cfg.IdempotencyTTL)
 	shards := services.NewShards(repo, router, services.SharedAnswers{
 		MaxAge:       cfg.StatsMaxAge,
 		CountTimeout: cfg.RequestTimeout,
