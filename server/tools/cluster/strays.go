@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -56,7 +57,8 @@ func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 		line := strings.Join(words, " ")
 		cwd, _ := p.CwdWithContext(ctx) // Redis shows no path on its command line, but works in our folder
 		ours := slices.Contains(programs, name) && strings.Contains(line+" "+cwd, c.dir+"/") ||
-			strings.HasPrefix(line, c.root+"/.build/air") || strings.HasPrefix(line, c.root+"/server/tmp/api")
+			strings.HasPrefix(line, c.root+"/.build/air") ||
+			cwd == filepath.Join(c.root, "server") && strings.Contains(line, "tmp/api")
 		return !ours
 	}), nil
 }
