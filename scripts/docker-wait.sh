@@ -74,25 +74,52 @@ replication() {
 
 # await_health: until the server says that every shard is well.
 await_health() {
-  local deadline=$((SECONDS + start_timeout)) answer
+  local deadline=$((SECONDS + start_timeout)) server answer
+  server=$(container messenger_server)
   began=$SECONDS
   say waiting '/health'
-  until answer=$(docker exec "$(container messenger_server)" apictl health 2>&1) && [[ $answer == '{"status":"ok"'* ]]; do
-    if give_up "$deadline" '/health' messenger_server; then
-      printf 'the last answer was:\n%s\n' "$answer" >&2
-      exit 1
+  until answer=$(docker exec "$server" apictl health 2>&1) && [[ $answer == '{"status":"ok"'* ]]; do
+    if out_of_time "$deadline" messenger_server; then
+      case $answer in
+        '{"status"'*) blame_shards "$answer" ;;
+        *) blame messenger_server 15 ;;
+      esac
+      die "/health is not ok after $((SECONDS - began)) s: see above."
     fi
     sleep 0.3
   done
   ready '/health is ok' $((SECONDS - began))
 }
 
-# give_up DEADLINE WHAT SERVICE: tells the reason and succeeds when it is time to stop waiting: the deadline has passed, or the container keeps
-# dying.
+# blame_shards ANSWER: what /health says, and the logs of the shards it does not call ok.
+blame_shards() {
+  local i
+  printf '\n' >&2
+  docker exec "$(container messenger_server)" apictl health -table >&2 || true
+  for ((i = 0; i < shards; i++)); do
+    [[ $1 != *"\"shard_name\":\"shard-$i\",\"status\":\"ok\""* ]] || continue
+    blame "pgbouncer-$i" 5
+    blame "shard-$i" 5
+    blame "shard-$i-replica" 5
+  done
+}
+
+# give_up DEADLINE WHAT SERVICE: tells the reason and succeeds when it is time to stop waiting.
 give_up() {
+  out_of_time "$1" "$3" || return 1
+  printf '\n%s is not ready.\n' "$2" >&2
+  blame "$3" 15
+}
+
+# out_of_time DEADLINE SERVICE: the deadline has passed, or the container keeps dying.
+out_of_time() {
   local restarts
-  restarts=$(docker inspect --format '{{.RestartCount}}' "$(container "$3")" 2>/dev/null || echo 0)
-  [ $SECONDS -ge "$1" ] || [ "$restarts" -ge 3 ] || return 1
-  printf '\n%s is not ready. The last lines of its log (docker logs %s):\n' "$2" "$(container "$3")" >&2
-  docker logs --tail 15 "$(container "$3")" 2>&1 | cut -c 1-300 >&2
+  restarts=$(docker inspect --format '{{.RestartCount}}' "$(container "$2")" 2>/dev/null || echo 0)
+  [ $SECONDS -ge "$1" ] || [ "$restarts" -ge 3 ]
+}
+
+# blame SERVICE LINES: the end of its log.
+blame() {
+  printf '\nThe last lines of the log of %s (docker logs %s):\n' "$1" "$(container "$1")" >&2
+  docker logs --tail "$2" "$(container "$1")" 2>&1 | cut -c 1-300 >&2
 }

@@ -11,16 +11,17 @@ cd "$(dirname "$0")/.."
 # shellcheck source-path=SCRIPTDIR source=docker-wait.sh
 . scripts/docker-wait.sh
 
-# What is awaited in the background must not outlive an interrupted start.
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+# What goes on in the background must not outlive an interrupted start.
+settings_container=
+trap 'kill $(jobs -p) 2>/dev/null || true; [ -z "$settings_container" ] || docker rm -f "$settings_container" >/dev/null 2>&1' EXIT
 
 compose() { docker compose --progress quiet "${compose_files[@]}" "${env_files[@]}" "$@"; }
 
 # container SERVICE: the name compose gives its container.
 container() { printf '%s-%s-1' "$project" "$1"; }
 
-# ours ARGUMENT...: docker ps of this project's containers.
-ours() { docker ps --filter "label=com.docker.compose.project=$project" "$@"; }
+# ours ARGUMENT...: docker ps of this project's containers, without those of compose run.
+ours() { docker ps --filter "label=com.docker.compose.project=$project" --filter label=com.docker.compose.oneoff=False "$@"; }
 
 is_running() { [ -n "$(ours -q --filter "label=com.docker.compose.service=$1")" ]; }
 
@@ -47,8 +48,8 @@ build() {
   rm -f "$log"
 }
 
-# compile: our own programs, in the dev container's volume; then what the settings say is checked, as the server itself does it. The .env is
-# piped in, because only its owner may be able to read it. Names that can only be meant for us are checked in the environment, too.
+# check_settings: as the server itself does it, after compiling it (dev). The .env is piped in, because only its owner may be able to read it.
+# Names in the environment that can only be meant for us are checked, too.
 check_settings() {
   local program='mkdir -p /tmp/settings && cd /tmp/settings && cat >.env && exec api -check-config' name names=()
   if [ "$target" = dev ]; then
@@ -57,7 +58,7 @@ check_settings() {
   for name in $(compgen -e); do
     case $name in SHARDING_* | SHARD_* | DB_WRITE_* | DB_READ_*) names+=(-e "$name") ;; esac
   done
-  { [ ! -f .env ] || cat .env; } | compose run --rm --no-deps -T -e "HOST=$host" -e "PORT=$port" ${names[@]+"${names[@]}"} \
+  { [ ! -f .env ] || cat .env; } | compose run --rm --no-deps -T --name "$project-settings" -e "HOST=$host" -e "PORT=$port" ${names[@]+"${names[@]}"} \
     messenger_server sh -c "$program"
 }
 
@@ -87,10 +88,12 @@ dev() {
   local log checking status=0
   log=$(mktemp)
   say checking 'compiling and checking the settings'
+  settings_container=$project-settings
   check_settings >"$log" 2>&1 &
   checking=$!
   start_databases
   wait "$checking" || status=$?
+  settings_container=
   [ $status = 0 ] || { cat "$log" >&2; rm -f "$log"; exit 1; }
   rm -f "$log"
   step migrating 'all shards to the newest version' compose run --rm --no-deps -T migrate
