@@ -133,12 +133,14 @@ func TestStatements(t *testing.T) {
 		must[user](t, s, "PUT", "/api/v1/users/"+u.ID, `{"name":"Augusta"}`, 200)
 		must[any](t, s, "DELETE", "/api/v1/users/"+u.ID, "", 204)
 	}
-	writes := map[string]int{}
+	writes := 0
 	for _, said := range pooler.Messages() {
 		for _, exchange := range exchanges(said) {
 			text, prepared := statement(exchange)
-			verb, _, _ := strings.Cut(text, " ")
-			if strings.HasPrefix(text, "SELECT pg_is_in_recovery") || strings.HasPrefix(text, "SHOW") || strings.HasPrefix(text, "-- ping") {
+			if !strings.Contains(text, "users") || strings.HasPrefix(strings.TrimSpace(text), "SELECT") {
+				if verb := strings.ToUpper(strings.TrimSpace(text)); strings.HasPrefix(verb, "BEGIN") || strings.HasPrefix(verb, "COMMIT") {
+					t.Errorf("PgBouncer is told %s", text)
+				}
 				continue // health, the check at start, database/sql looking after an idle connection
 			}
 			if prepared != "" {
@@ -147,11 +149,11 @@ func TestStatements(t *testing.T) {
 			if got := types(exchange); got != "PBDES" {
 				t.Errorf("%s goes to PgBouncer as %s, want one exchange PBDES: Parse, Bind, Describe, Execute, Sync", text, got)
 			}
-			writes[verb]++
+			writes++
 		}
 	}
-	if len(writes) != 3 || writes["UPDATE"] != rounds || writes["DELETE"] != rounds || writes["INSERT"] < rounds {
-		t.Errorf("PgBouncer was told %v, want INSERT, %d UPDATE and %d DELETE, and nothing else", writes, rounds, rounds)
+	if want := 3 * rounds; writes != want {
+		t.Errorf("PgBouncer was told %d writes, want one for each of %d creates, updates and deletes", writes, want)
 	}
 
 	parsed, executed := 0, 0
