@@ -24,7 +24,7 @@ await_databases() {
   await "$deadline" Redis redis redis-cli ping &
   waiting+=($!)
   for ((i = 0; i < ${shards:?}; i++)); do
-    await "$deadline" "PgBouncer of shard-$i" "pgbouncer-$i" pg_isready -q -h 127.0.0.1 -p 6432 -U messenger_api -d messenger &
+    await "$deadline" "PgBouncer of shard-$i" "pgbouncer-$i" pg_isready -q -h 127.0.0.1 -p 6432 -U messenger_api -d "$(setting DB_NAME messenger)_$i" &
     waiting+=($!)
     await_shard "$deadline" "$i" &
     waiting+=($!)

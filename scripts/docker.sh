@@ -36,9 +36,10 @@ in_server() {
   docker exec -i ${tty[@]+"${tty[@]}"} "$(container messenger_server)" "$@"
 }
 
-# build SERVICE...: their images; the output is shown when it fails, and as it comes where a person waits for a first build.
+# build SERVICE...: their images; the output is shown when it fails.
 build() {
   local log
+  [ -n "$(docker image ls -q "messenger-clone/*")" ] || say '' '(the first time takes some minutes)'
   log=$(mktemp)
   if ! docker compose --progress plain "${compose_files[@]}" "${env_files[@]}" build "$@" >"$log" 2>&1; then
     tail -n 30 "$log" >&2
@@ -63,7 +64,6 @@ check_settings() {
 }
 
 start_databases() {
-  build pgbouncer-0
   began=$SECONDS
   say starting "$shards primaries, replicas and PgBouncers, Redis"
   # Kind by kind and without dependencies, so that compose waits for nobody: a replica waits for its primary by itself.
@@ -77,13 +77,14 @@ start_server() { compose up -d --no-deps "$@" messenger_server; }
 
 up() {
   preflight
+  step building "PgBouncer's image" build pgbouncer-0
   start_databases
   listening
 }
 
 dev() {
   preflight "$port"
-  step building "the server's image" build messenger_server
+  step building "the images of PgBouncer and the server" build pgbouncer-0 messenger_server
   # Compiling needs no database: it goes on while the databases start.
   local log checking status=0
   log=$(mktemp)
@@ -104,7 +105,7 @@ dev() {
 }
 
 listening() {
-  echo
+  echo # the table is on stdout, what was going on before on stderr
   printf '%-13s 127.0.0.1:%s\n' primaries "$(ports 5440)" replicas "$(ports 5450)" PgBouncers "$(ports 6430)" Redis 6379
 }
 
@@ -165,7 +166,9 @@ db_shell() {
   [[ $shard =~ ^[0-$((shards - 1))]$ ]] || die "SHARD is '$shard': want a number from 0 to $((shards - 1))"
   is_running "shard-$shard" || die "shard-$shard is not running: start it with  make up"
   [ ! -t 0 ] || [ ! -t 1 ] || tty=(-t)
-  docker exec -i ${tty[@]+"${tty[@]}"} -u postgres "$(container "shard-$shard")" psql -d "$(setting DB_NAME messenger)"
+  # shellcheck disable=SC2016  # the container knows the names and the password
+  docker exec -i ${tty[@]+"${tty[@]}"} "$(container "shard-$shard")" sh -c \
+    'PGPASSWORD=$DB_OWNER_PASSWORD exec psql -h 127.0.0.1 -U "$DB_OWNER" -d "${DB_NAME}_$SHARD"'
 }
 
 # migrate COMMAND: the migration tool, in a container of its own, straight to the primaries.

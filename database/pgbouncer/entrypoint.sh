@@ -26,5 +26,5 @@ printf '%s\n' \
   'listen_port = 6432' \
   "auth_file = $own/userlist.txt" \
   '[databases]' \
-  "${DB_NAME:-messenger} = host=shard-$SHARD port=5432" >$own/pgbouncer.ini
+  "${DB_NAME:-messenger}_$SHARD = host=shard-$SHARD port=5432" >$own/pgbouncer.ini
 exec pgbouncer $own/pgbouncer.ini

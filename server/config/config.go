@@ -81,7 +81,7 @@ func load(environ []string, files []file, problems Problems, required []string) 
 
 	var cfg Config
 	problems = append(problems, parse(&cfg, values)...)
-	cfg.Shards = shards(values, cfg.ShardingEnabled, cfg.ShardingCount)
+	cfg.Shards = shards(values, cfg.DBName, cfg.ShardingEnabled, cfg.ShardingCount)
 	problems = append(problems, unknownNames(environ, files, cfg.ShardingCount)...)
 	cfg.fitIdleConns(values)
 	problems = append(problems, cfg.check()...)

@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	if len(cfg.Shards) != 5 {
 		t.Fatalf("got %d shards, want 5", len(cfg.Shards))
 	}
-	want := Shard{"shard-4", "127.0.0.1:6434", "127.0.0.1:5444", "127.0.0.1:5454"}
+	want := Shard{"shard-4", "messenger_4", "127.0.0.1:6434", "127.0.0.1:5444", "127.0.0.1:5454"}
 	if cfg.Shards[4] != want {
 		t.Errorf("shard 4 = %+v, want %+v", cfg.Shards[4], want)
 	}
@@ -69,7 +69,7 @@ func TestPrecedence(t *testing.T) {
 func TestWithoutSharding(t *testing.T) {
 	t.Parallel()
 	cfg := mustLoad(t, "SHARDING_ENABLED=false", "SHARD_0_REPLICA_ADDR=none", "SHARD_3_WRITE_ADDR=elsewhere:1")
-	want := Shard{"shard-0", "127.0.0.1:6430", "127.0.0.1:5440", ""}
+	want := Shard{"shard-0", "messenger_0", "127.0.0.1:6430", "127.0.0.1:5440", ""}
 	if len(cfg.Shards) != 1 || cfg.Shards[0] != want {
 		t.Errorf("got %+v, want only %+v", cfg.Shards, want)
 	}
@@ -246,7 +246,7 @@ func TestDatabaseURL(t *testing.T) {
 	t.Parallel()
 	cfg := mustLoad(t, "DB_PASSWORD=p@ss/word")
 	u := cfg.DatabaseURL(cfg.Shards[2].Primary, cfg.DBUser, cfg.DBPassword)
-	if got, want := u.String(), "postgres://messenger_api:p%40ss%2Fword@127.0.0.1:5442/messenger?sslmode=disable"; got != want {
+	if got, want := u.String(), "postgres://messenger_api:p%40ss%2Fword@127.0.0.1:5442/messenger_2?sslmode=disable"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

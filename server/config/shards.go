@@ -20,16 +20,20 @@ const noReplica = "none"
 
 // Shard says where one shard's servers are, each as host:port.
 type Shard struct {
-	Name    string // shard-0 and so on: part of the ring, so it can never change
-	Pooler  string // PgBouncer before the primary: all writes
-	Primary string // the primary itself: migrations only
-	Replica string // reads; empty when the shard has none
+	Name string // shard-0 and so on: part of the ring, so it can never change
+	// Database is <DB_NAME>_<i>. A name of its own per shard makes a login to
+	// another shard's server fail, also where a pooler is pointed elsewhere under
+	// open connections: no client reconnects then, but the pooler has to.
+	Database string
+	Pooler   string // PgBouncer before the primary: all writes
+	Primary  string // the primary itself: migrations only
+	Replica  string // reads; empty when the shard has none
 }
 
 func shardVariable(i int, role string) string { return fmt.Sprintf("SHARD_%d_%s_ADDR", i, role) }
 
 // shards resolves the addresses. Without sharding there is one shard, number 0.
-func shards(values map[string]string, sharded bool, count int) []Shard {
+func shards(values map[string]string, name string, sharded bool, count int) []Shard {
 	if !sharded {
 		count = 1
 	}
@@ -39,10 +43,11 @@ func shards(values map[string]string, sharded bool, count int) []Shard {
 			return cmp.Or(values[shardVariable(i, role)], fmt.Sprintf("127.0.0.1:%d", base+i))
 		}
 		shard := Shard{
-			Name:    fmt.Sprintf("shard-%d", i),
-			Pooler:  addr("WRITE", basePoolerPort),
-			Primary: addr("PRIMARY", basePrimaryPort),
-			Replica: addr("REPLICA", baseReplicaPort),
+			Name:     fmt.Sprintf("shard-%d", i),
+			Database: fmt.Sprintf("%s_%d", name, i),
+			Pooler:   addr("WRITE", basePoolerPort),
+			Primary:  addr("PRIMARY", basePrimaryPort),
+			Replica:  addr("REPLICA", baseReplicaPort),
 		}
 		if shard.Replica == noReplica {
 			shard.Replica = ""
@@ -52,14 +57,25 @@ func shards(values map[string]string, sharded bool, count int) []Shard {
 	return list
 }
 
-// DatabaseURL is how to reach our database at addr as user. Its String holds
-// the password; print Redacted.
+// DatabaseURL is how to reach the database of the shard that has a server at
+// addr, as user. Its String holds the password; print Redacted.
 func (c Config) DatabaseURL(addr, user string, password Secret) *url.URL {
 	return &url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword(user, password.Reveal()),
 		Host:     addr,
-		Path:     c.DBName,
+		Path:     c.databaseAt(addr),
 		RawQuery: url.Values{"sslmode": {c.DBSSLMode}}.Encode(),
 	}
+}
+
+// databaseAt is the database of the shard that has a server at addr. No two
+// shards have one at the same (checkShards).
+func (c Config) databaseAt(addr string) string {
+	for _, s := range c.Shards {
+		if addr == s.Pooler || addr == s.Primary || addr == s.Replica {
+			return s.Database
+		}
+	}
+	return ""
 }

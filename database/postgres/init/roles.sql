@@ -1,6 +1,6 @@
 -- Makes the database and the roles of one shard. Run by psql as the superuser on a primary's first start, in both runtimes (Docker's
 -- entrypoint runs /docker-entrypoint-initdb.d/*.sql); may be run again at any time, and then sets the passwords anew.
--- Reads from the environment: DB_NAME, DB_USER, DB_OWNER, DB_PASSWORD, DB_OWNER_PASSWORD, DB_REPLICATION_PASSWORD.
+-- Reads from the environment: DB_NAME (the shard's own, messenger_0), DB_USER, DB_OWNER, DB_PASSWORD, DB_OWNER_PASSWORD, DB_REPLICATION_PASSWORD.
 \set ON_ERROR_STOP on
 \set db `printf %s "${DB_NAME:-messenger}"`
 \set api `printf %s "${DB_USER:-messenger_api}"`

@@ -10,6 +10,9 @@ for name in POSTGRES_PASSWORD DB_OWNER_PASSWORD DB_PASSWORD DB_REPLICATION_PASSW
   [ -n "${!name:-}" ] || die "$name is not set: start with make, which reads it from .env.secrets"
 done
 
+# The database of every shard has a name of its own.
+export DB_NAME="${DB_NAME:-messenger}_$SHARD"
+
 # stamp: changes when a password or a file in ../init does.
 stamp() {
   { cat "$config"/init/*.sql && printf '%s\n' "$POSTGRES_PASSWORD" "$DB_OWNER_PASSWORD" "$DB_PASSWORD" "$DB_REPLICATION_PASSWORD"; } |
@@ -39,7 +42,7 @@ if [ ! -e "$PGDATA" ]; then
   say 'first start: making the database cluster'
   rm -rf "$PGDATA.partial"
   initdb -D "$PGDATA.partial" --username=postgres --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --data-checksums \
-    --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 >/dev/null
+    --encoding=UTF8 --locale=C --locale-provider=icu --icu-locale=und --auth-local=peer --auth-host=scram-sha-256 >/dev/null
   set_up_roles "$PGDATA.partial"
   finish_folder
 elif [ "$(stamp)" != "$(cat "$PGDATA/messenger.stamp" 2>/dev/null)" ]; then

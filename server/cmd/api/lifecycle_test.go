@@ -184,7 +184,7 @@ func lockUser(t testing.TB, cfg config.Config, id string) *rowLock {
 // awaitWaiting waits until so many of the API's sessions wait for a lock.
 func (l *rowLock) awaitWaiting(t testing.TB, count int) {
 	t.Helper()
-	primary := asAPI(t, l.cfg, l.shard.Primary, l.cfg.DBName)
+	primary := asAPI(t, l.cfg, l.shard.Primary, l.shard.Database)
 	await(t, func() error {
 		waiting := testcluster.MustQuery[string](t, primary,
 			"SELECT pid::text FROM pg_stat_activity WHERE usename = current_user AND wait_event_type = 'Lock'")

@@ -49,7 +49,7 @@ func console(t testing.TB, cfg config.Config, i int, command, column string) (va
 	}
 	for rows.Next() {
 		raw := rows.RawValues()
-		if string(raw[index("database")]) == cfg.DBName {
+		if string(raw[index("database")]) == cfg.Shards[i].Database {
 			values = append(values, string(raw[index(column)]))
 		}
 	}
@@ -69,7 +69,7 @@ func TestPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, sh := range cfg.Shards {
-		primary := asAPI(t, cfg, sh.Primary, cfg.DBName)
+		primary := asAPI(t, cfg, sh.Primary, sh.Database)
 		began := testcluster.MustQuery[string](t, primary, "SELECT clock_timestamp()::text")[0]
 		u := createOn(t, s, ring, sh.Name)
 		testcluster.AwaitReplicas(t, cfg)
@@ -101,7 +101,7 @@ func TestPaths(t *testing.T) {
 				t.Errorf("%s's primary was asked %s", sh.Name, q)
 			}
 		}
-		reads := testcluster.MustQuery[string](t, asAPI(t, cfg, sh.Replica, cfg.DBName), statements, began)
+		reads := testcluster.MustQuery[string](t, asAPI(t, cfg, sh.Replica, sh.Database), statements, began)
 		if len(reads) == 0 {
 			t.Errorf("%s's replica was asked nothing", sh.Name)
 		}

@@ -43,18 +43,18 @@ func checkLimits(ctx context.Context, cfg config.Config, log *slog.Logger) error
 		})
 	}
 	for _, s := range cfg.Shards {
-		check(s.Name, "pgbouncer", func() error { return checkPooler(ctx, cfg, s.Pooler) })
+		check(s.Name, "pgbouncer", func() error { return checkPooler(ctx, cfg, s) })
 		if s.Replica != "" {
-			check(s.Name, "replica", func() error { return checkReplica(ctx, cfg, s.Replica) })
+			check(s.Name, "replica", func() error { return checkReplica(ctx, cfg, s) })
 		}
 	}
 	wg.Wait()
 	return errors.Join(refused...)
 }
 
-func checkPooler(ctx context.Context, cfg config.Config, addr string) error {
+func checkPooler(ctx context.Context, cfg config.Config, s config.Shard) error {
 	settings := map[string]int{}
-	err := ask(ctx, cfg, addr, poolerConsole, "SHOW CONFIG", func(values []string) {
+	err := ask(ctx, cfg, s.Pooler, poolerConsole, "SHOW CONFIG", func(values []string) {
 		if n, err := strconv.Atoi(values[1]); err == nil {
 			settings[values[0]] = n
 		}
@@ -77,9 +77,9 @@ func fitPooler(cfg config.Config, accepted int) error {
 const settingsQuery = `SELECT name, setting FROM pg_settings
  WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')`
 
-func checkReplica(ctx context.Context, cfg config.Config, addr string) error {
+func checkReplica(ctx context.Context, cfg config.Config, s config.Shard) error {
 	settings := map[string]int{}
-	err := ask(ctx, cfg, addr, cfg.DBName, settingsQuery, func(values []string) {
+	err := ask(ctx, cfg, s.Replica, s.Database, settingsQuery, func(values []string) {
 		settings[values[0]], _ = strconv.Atoi(values[1]) // the server's own integers
 	})
 	if err != nil {

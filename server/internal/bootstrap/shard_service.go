@@ -39,7 +39,7 @@ func openShards(cfg config.Config) (*shard.Router, error) {
 	})
 }
 
-// connConfig is how the API reaches a database server.
+// connConfig is how the API reaches one of the shard's servers.
 func connConfig(cfg config.Config, addr string) (*pgx.ConnConfig, error) {
 	conn, err := pgx.ParseConfig(cfg.DatabaseURL(addr, cfg.DBUser, cfg.DBPassword).String())
 	if err != nil {

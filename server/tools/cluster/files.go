@@ -70,7 +70,7 @@ func (c *cluster) poolerINI(i int) ([]byte, error) {
 		return nil, err
 	}
 	return fmt.Appendf(nil, "[databases]\n%s = host=%s port=%s dbname=%[1]s\n\n%%include %[4]s\n\nlisten_addr = %[5]s\nlisten_port = %[6]s\nauth_file = %[7]s\n",
-		c.cfg.DBName, toHost, toPort, c.path("conf", "pgbouncer.ini"), host, port, c.path("conf", "pgbouncer-users.txt")), nil
+		shard.Database, toHost, toPort, c.path("conf", "pgbouncer.ini"), host, port, c.path("conf", "pgbouncer-users.txt")), nil
 }
 
 func (c *cluster) supervisorFile() string { return c.path("conf", "supervisord.conf") }

@@ -20,15 +20,15 @@ func TestCommandQuotesForSupervisor(t *testing.T) {
 
 func TestPoolerINI(t *testing.T) {
 	t.Parallel()
-	c := &cluster{dir: "/state", cfg: config.Config{DBName: "messenger", Shards: []config.Shard{
-		{Name: "shard-0", Pooler: "127.0.0.1:6430", Primary: "127.0.0.1:5440"},
+	c := &cluster{dir: "/state", cfg: config.Config{Shards: []config.Shard{
+		{Name: "shard-0", Database: "messenger_0", Pooler: "127.0.0.1:6430", Primary: "127.0.0.1:5440"},
 	}}}
 	got, err := c.poolerINI(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `[databases]
-messenger = host=127.0.0.1 port=5440 dbname=messenger
+messenger_0 = host=127.0.0.1 port=5440 dbname=messenger_0
 
 %include /state/conf/pgbouncer.ini
 
@@ -114,7 +114,7 @@ func TestVerifyArchiveRefusesAnother(t *testing.T) {
 func TestCheckAddrsRefusesOtherMachines(t *testing.T) {
 	t.Parallel()
 	c := &cluster{cfg: config.Config{RedisAddr: "127.0.0.1:6379", Shards: []config.Shard{
-		{Name: "shard-0", Pooler: "10.1.2.3:6432", Primary: "127.0.0.1:5440"},
+		{Name: "shard-0", Database: "messenger_0", Pooler: "10.1.2.3:6432", Primary: "127.0.0.1:5440"},
 	}}}
 	if err := c.checkAddrs(); err == nil || !strings.Contains(err.Error(), "10.1.2.3:6432") {
 		t.Errorf("got %v, want the address refused", err)

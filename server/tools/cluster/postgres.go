@@ -102,7 +102,7 @@ func (c *cluster) connectAs(ctx context.Context, addr, database, user, password 
 // createRoles runs database/postgres/init/roles.sql, as Docker's entrypoint does, on
 // a primary where the server's role cannot log in yet.
 func (c *cluster) createRoles(ctx context.Context, i instance) error {
-	conn, err := c.connectAs(ctx, i.addr, c.cfg.DBName, c.cfg.DBUser, string(c.cfg.DBPassword))
+	conn, err := c.connectAs(ctx, i.addr, c.cfg.Shards[i.shard].Database, c.cfg.DBUser, string(c.cfg.DBPassword))
 	if err == nil {
 		return conn.Close(ctx)
 	}
@@ -117,7 +117,7 @@ func (c *cluster) createRoles(ctx context.Context, i instance) error {
 	cmd := exec.CommandContext(ctx, psql, "--no-psqlrc", "--no-password", "--quiet", "--host", host, "--port", port, "--username", "postgres",
 		"--dbname", "postgres", "--file", filepath.Join(c.root, "database", "postgres", "init", "roles.sql"))
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+c.env["POSTGRES_PASSWORD"], "PGCONNECT_TIMEOUT=3")
-	cmd.Env = append(cmd.Env, c.cfg.Environ()...)
+	cmd.Env = append(append(cmd.Env, c.cfg.Environ()...), "DB_NAME="+c.cfg.Shards[i.shard].Database)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: create roles: %w: %s", i.name, err, bytes.TrimSpace(said))
 	}

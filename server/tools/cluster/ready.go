@@ -120,7 +120,7 @@ func (c *cluster) poolerReady(ctx context.Context, shard int) error {
 	name := poolerName(shard)
 	primary := c.primaries()[shard]
 	return c.await(ctx, name, func(ctx context.Context) error {
-		conn, err := c.connectAs(ctx, c.cfg.Shards[shard].Pooler, c.cfg.DBName, c.cfg.DBUser, string(c.cfg.DBPassword))
+		conn, err := c.connectAs(ctx, c.cfg.Shards[shard].Pooler, c.cfg.Shards[shard].Database, c.cfg.DBUser, string(c.cfg.DBPassword))
 		if err != nil {
 			return err
 		}

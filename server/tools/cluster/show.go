@@ -151,5 +151,5 @@ func (c *cluster) shell(_ context.Context, shard string) error {
 		return err
 	}
 	env := append(os.Environ(), "PGPASSWORD="+string(c.cfg.DBOwnerPassword), "PGCONNECT_TIMEOUT=3")
-	return syscall.Exec(psql, []string{"psql", "--host", host, "--port", port, "--username", c.cfg.DBOwner, "--dbname", c.cfg.DBName}, env)
+	return syscall.Exec(psql, []string{"psql", "--host", host, "--port", port, "--username", c.cfg.DBOwner, "--dbname", c.cfg.Shards[i].Database}, env)
 }

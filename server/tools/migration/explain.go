@@ -84,7 +84,7 @@ func explainConnect(err error, shard config.Shard) error {
 	case isCode(err, invalidPassword):
 		reason = "DB_OWNER or DB_OWNER_PASSWORD is not what this server knows"
 	case isCode(err, undefinedDatabase):
-		reason = "the database DB_NAME does not exist there"
+		reason = "the database " + shard.Database + " does not exist there: is this another shard's server?"
 	case isCode(err, protocolViolation):
 		reason = "this looks like PgBouncer; migrations go straight to the primary: correct " + addrVariable(shard)
 	case errors.As(err, &pg):
