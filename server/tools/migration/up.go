@@ -31,7 +31,7 @@ func (t *tool) change(ctx context.Context, agree func([]state) error, goal func(
 	}
 	states, err := t.inspect(ctx, primaries)
 	if err == nil {
-		err = errors.Join(t.changeable(states), agree(states))
+		err = errors.Join(t.changeable(states), agree(states), t.checkIdentities(ctx, primaries))
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was changed on any shard", err)
@@ -51,7 +51,7 @@ func (t *tool) change(ctx context.Context, agree func([]state) error, goal func(
 		}
 		return t.whereEachStands(ctx, err)
 	}
-	return nil
+	return t.writeIdentities(ctx, primaries)
 }
 
 // step changes one shard and reports it.

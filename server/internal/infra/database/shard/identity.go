@@ -1,0 +1,66 @@
+package shard
+
+import (
+	"crypto/md5" //nolint:gosec // a checksum; nothing is kept secret by it
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+)
+
+// Identity is what a shard's database says of itself (table shard_identity):
+// its place, and the ring that users were placed by.
+type Identity struct {
+	Name         string
+	Index        int
+	Shards       int
+	VirtualNodes int    // per shard; 0 without a ring
+	RingChecksum string // empty without a ring
+}
+
+// IdentityQuery reads the cluster's id and the Identity, in the order of Found's fields.
+const IdentityQuery = `SELECT cluster_id::text, shard_name, shard_index, shard_count, virtual_nodes, ring_checksum FROM shard_identity`
+
+// Identities are those of shards with the given names, in that order.
+func Identities(names []string) ([]Identity, error) {
+	list := make([]Identity, 0, len(names))
+	var nodes int
+	var checksum string
+	if len(names) > 1 {
+		ring, err := NewRing(names)
+		if err != nil {
+			return nil, err
+		}
+		nodes, checksum = VirtualNodes, ring.Checksum()
+	}
+	for i, name := range names {
+		list = append(list, Identity{Name: name, Index: i, Shards: len(names), VirtualNodes: nodes, RingChecksum: checksum})
+	}
+	return list, nil
+}
+
+// Match returns nil if a database that says it is found may serve as want.
+func (want Identity) Match(found Identity) error {
+	switch {
+	case found == want:
+		return nil
+	case found.Name != want.Name || found.Index != want.Index:
+		return fmt.Errorf("%s was expected, and %s was found: are the addresses of two shards swapped (SHARD_%d_…_ADDR)?", want.Name, found.Name, want.Index)
+	case found.Shards != want.Shards:
+		return fmt.Errorf("%s: its users were placed over %d shards, the settings say %d: set SHARDING_COUNT (or SHARDING_ENABLED) back", want.Name, found.Shards, want.Shards)
+	default:
+		return fmt.Errorf("%s: its users were placed by a ring of %d virtual nodes with checksum %s, this program's has %d and %s: run the version that made the data",
+			want.Name, found.VirtualNodes, found.RingChecksum, want.VirtualNodes, want.RingChecksum)
+	}
+}
+
+// Checksum tells rings apart: two with the same place every key on the same shard.
+func (r *Ring) Checksum() string {
+	hash := md5.New() //nolint:gosec // see above
+	var point [8]byte
+	for i, p := range r.points {
+		binary.BigEndian.PutUint64(point[:], p)
+		hash.Write(point[:])
+		hash.Write([]byte(r.names[r.owners[i]]))
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
