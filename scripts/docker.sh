@@ -63,11 +63,32 @@ check_settings() {
     messenger_server sh -c "$program"
 }
 
+# check_settings_meanwhile: compiling needs no database.
+check_settings_meanwhile() {
+  say checking 'compiling and checking the settings'
+  settings_container=$project-settings
+  settings_log=$(mktemp)
+  check_settings >"$settings_log" 2>&1 &
+  checking=$!
+}
+
+# settings_checked: waits for that, and ends with what is wrong.
+settings_checked() {
+  local status=0
+  wait "$checking" || status=$?
+  settings_container=
+  [ $status = 0 ] || cat "$settings_log" >&2
+  rm -f "$settings_log"
+  [ $status = 0 ] || exit 1
+}
+
+# start_databases [COMMAND]: COMMAND is run meanwhile, once the network is there: two compose commands at a time would make two.
 start_databases() {
   began=$SECONDS
   say starting "$shards primaries, replicas and PgBouncers, Redis"
   # Kind by kind and without dependencies, so that compose waits for nobody: a replica waits for its primary by itself.
   compose up -d --no-deps redis "${primaries[@]}"
+  ${1:+"$1"}
   compose up -d --no-deps "${poolers[@]}"
   compose up -d --no-deps "${replicas[@]}"
   await_databases
@@ -85,18 +106,8 @@ up() {
 dev() {
   preflight "$port"
   step building "the images of PgBouncer and the server" build pgbouncer-0 messenger_server
-  # Compiling needs no database: it goes on while the databases start.
-  local log checking status=0
-  log=$(mktemp)
-  say checking 'compiling and checking the settings'
-  settings_container=$project-settings
-  check_settings >"$log" 2>&1 &
-  checking=$!
-  start_databases
-  wait "$checking" || status=$?
-  settings_container=
-  [ $status = 0 ] || { cat "$log" >&2; rm -f "$log"; exit 1; }
-  rm -f "$log"
+  start_databases check_settings_meanwhile
+  settings_checked
   step migrating 'all shards to the newest version' compose run --rm --no-deps -T migrate
   step starting 'the server' start_server
   await_health
@@ -136,11 +147,14 @@ down() {
 down_clean() {
   same_checkout
   compose --profile '*' down --remove-orphans --volumes
-  local images
-  images=$(for label in "com.docker.compose.project=$project" "$tests_label"; do docker image ls -q --filter "label=$label"; done | sort -u)
+  local images label labels=("com.docker.compose.project=$project")
+  if [ -z "$(docker ps -q --filter "label=$tests_label")" ]; then
+    labels+=("$tests_label")
+    [ -z "$(docker volume ls -q --filter "name=^$project-tests\$")" ] || docker volume rm "$project-tests" >/dev/null
+  fi # Tests that are running keep theirs.
+  images=$(for label in "${labels[@]}"; do docker image ls -q --filter "label=$label"; done | sort -u)
   # shellcheck disable=SC2086  # one word per image
   [ -z "$images" ] || docker image rm --force $images >/dev/null
-  [ -z "$(docker volume ls -q --filter "name=^$project-tests\$")" ] || docker volume rm "$project-tests" >/dev/null
   echo 'stopped; the data, the containers and the images of this project are removed' >&2
 }
 

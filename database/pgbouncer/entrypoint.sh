@@ -25,6 +25,7 @@ printf '%s\n' \
   'listen_addr = *' \
   'listen_port = 6432' \
   "auth_file = $own/userlist.txt" \
+  "stats_users = ${DB_USER:-messenger_api}" \
   '[databases]' \
   "${DB_NAME:-messenger}_$SHARD = host=shard-$SHARD port=5432" >$own/pgbouncer.ini
 exec pgbouncer $own/pgbouncer.ini

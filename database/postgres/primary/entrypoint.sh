@@ -13,9 +13,9 @@ done
 # The database of every shard has a name of its own.
 export DB_NAME="${DB_NAME:-messenger}_$SHARD"
 
-# stamp: changes when a password or a file in ../init does.
+# stamp: changes when a name, a password or a file in ../init does.
 stamp() {
-  { cat "$config"/init/*.sql && printf '%s\n' "$POSTGRES_PASSWORD" "$DB_OWNER_PASSWORD" "$DB_PASSWORD" "$DB_REPLICATION_PASSWORD"; } |
+  { cat "$config"/init/*.sql && printf '%s\n' "$DB_NAME" "${DB_USER:-}" "${DB_OWNER:-}" "$POSTGRES_PASSWORD" "$DB_OWNER_PASSWORD" "$DB_PASSWORD" "$DB_REPLICATION_PASSWORD"; } |
     sha256sum
 }
 
@@ -46,7 +46,7 @@ if [ ! -e "$PGDATA" ]; then
   set_up_roles "$PGDATA.partial"
   finish_folder
 elif [ "$(stamp)" != "$(cat "$PGDATA/messenger.stamp" 2>/dev/null)" ]; then
-  say 'passwords or roles have changed: setting them'
+  say 'names or passwords have changed: setting them'
   set_up_roles "$PGDATA"
 fi
 serve "$@"
