@@ -36,11 +36,13 @@ rebuild: ## build the API anew, then restart it
 	$(stack) rebuild
 
 ##@ Database
-.PHONY: shards health db-shell
+.PHONY: shards health verify db-shell
 shards: ## users per shard (JSON when piped)
 	$(stack) shards
 health: ## health of every shard (JSON when piped)
 	$(stack) health
+verify: ## scan all shards: is every user and every claim where it belongs?
+	$(stack) verify
 db-shell: ## psql on one shard's primary: make db-shell SHARD=0
 	$(stack) db-shell
 

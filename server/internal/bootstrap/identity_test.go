@@ -28,8 +28,10 @@ func TestCheckIdentities(t *testing.T) {
 		{"replicas swapped", func(c *config.Config) {
 			c.Shards[2].Replica, c.Shards[3].Replica = c.Shards[3].Replica, c.Shards[2].Replica
 		}, []string{"shard-2: its replica", "database messenger_2 was expected, and messenger_3 found"}},
-		{"fewer shards", func(c *config.Config) { c.Shards = c.Shards[:3] },
-			[]string{"shard-0: its users were placed over 5 shards, the settings say 3"}},
+		{
+			"fewer shards", func(c *config.Config) { c.Shards = c.Shards[:3] },
+			[]string{"shard-0: its users were placed over 5 shards, the settings say 3"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			mistaken := cfg
