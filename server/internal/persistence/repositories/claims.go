@@ -3,6 +3,7 @@ package repositories
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,21 +13,27 @@ import (
 // The statements about claims, and the fence. docs/ARCHITECTURE.md tells why
 // they suffice that no two users ever carry one address.
 const (
-	// claimEmail makes a claim, or makes one anew whose token was seen ($4), and
-	// else says whose it is.
+	// claimEmail makes a claim, and else says whose it is.
 	claimEmail = `
 WITH mine AS (
-    INSERT INTO email_claims AS c (email_key, user_id, token, claimed_at, unsettled_at)
+    INSERT INTO email_claims (email_key, user_id, token, claimed_at, unsettled_at)
     SELECT $2::text, $3::uuid, gen_random_uuid(), clock_timestamp(), clock_timestamp()
      WHERE clock_timestamp() < $1::timestamptz
-    ON CONFLICT (email_key) DO UPDATE
-       SET user_id = excluded.user_id, token = excluded.token, claimed_at = excluded.claimed_at, unsettled_at = excluded.unsettled_at
-     WHERE c.token = $4::uuid AND clock_timestamp() < $1
+    ON CONFLICT (email_key) DO NOTHING
     RETURNING user_id, token
 )
 SELECT true, false, user_id, token FROM mine
 UNION ALL
 SELECT false, clock_timestamp() >= $1, user_id, token FROM email_claims WHERE email_key = $2 AND NOT EXISTS (SELECT FROM mine)`
+
+	// takeEmail makes a claim anew whose token was seen.
+	takeEmail = `
+WITH mine AS (
+    UPDATE email_claims SET user_id = $3, token = gen_random_uuid(), claimed_at = clock_timestamp(), unsettled_at = clock_timestamp()
+     WHERE email_key = $2 AND token = $4 AND clock_timestamp() < $1::timestamptz
+    RETURNING token
+)
+SELECT m.token IS NOT NULL, clock_timestamp() >= $1, m.token FROM (SELECT) AS one LEFT JOIN mine AS m ON true`
 
 	// leaveEmail announces that a user is going to carry the address no more.
 	leaveEmail = `
@@ -61,6 +68,17 @@ SELECT EXISTS (SELECT FROM fenced), clock_timestamp() >= $1, u.email_key
   FROM (SELECT) AS one LEFT JOIN users AS u ON u.id = $2`
 )
 
+// claimRow is a claim as the table has it.
+type claimRow struct {
+	EmailKey    string    `gorm:"primaryKey"`
+	UserID      uuid.UUID `gorm:"type:uuid"`
+	Token       uuid.UUID `gorm:"type:uuid"`
+	UnsettledAt *time.Time
+}
+
+// TableName implements gorm's schema.Tabler.
+func (claimRow) TableName() string { return "email_claims" }
+
 // claim is what says who may carry an address.
 type claim struct {
 	UserID uuid.UUID
@@ -74,10 +92,9 @@ type claim struct {
 // that is what makes a fence set from now on hold.
 func (r *ShardedUsers) claimFor(ctx context.Context, key string, id uuid.UUID) (token uuid.UUID, err error) {
 	home := r.router.For(key)
-	var stale *uuid.UUID // the token of a claim behind which nobody stands
 	for range attempts(ctx) {
 		var found claim
-		did, err := write(ctx, home, []string{key}, claimEmail, []any{key, id, stale}, &found.UserID, &found.Token)
+		did, err := write(ctx, home, []string{key}, claimEmail, []any{key, id}, &found.UserID, &found.Token)
 		switch {
 		case err != nil:
 			return uuid.Nil, translateUnseen(home.Name, "claim e-mail", err)
@@ -89,16 +106,24 @@ func (r *ShardedUsers) claimFor(ctx context.Context, key string, id uuid.UUID) (
 		r.at(ctx, "seen")
 		// An own claim is left from a change that has not come to its end. If it
 		// still does, the user carries the address, under the new claim.
-		free := found.UserID == id
-		if !free {
-			if free, err = r.fence(ctx, found.UserID, key); err != nil {
+		if found.UserID != id {
+			free, err := r.fence(ctx, found.UserID, key)
+			if err != nil {
 				return uuid.Nil, err
 			}
-		}
-		if free {
-			stale = &found.Token
+			if !free {
+				continue
+			}
 		}
 		r.at(ctx, "fenced")
+		var token *uuid.UUID
+		did, err = write(ctx, home, []string{key}, takeEmail, []any{key, id, found.Token}, &token)
+		if err != nil {
+			return uuid.Nil, translateUnseen(home.Name, "take over e-mail", err)
+		}
+		if did {
+			return *token, nil
+		}
 	}
 	return uuid.Nil, errCrowded
 }

@@ -52,6 +52,7 @@ func (r *ShardedUsers) Delete(ctx context.Context, id uuid.UUID, match entities.
 		case !match.Accept(version):
 			return errChanged
 		}
+		r.at(ctx, "read")
 		if did, err = r.deleteMoved(ctx, s, id, version, key); err != nil || did {
 			return err
 		}

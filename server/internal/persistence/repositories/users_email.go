@@ -4,21 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
 )
-
-// claimRow is a claim as far as it is read.
-type claimRow struct {
-	EmailKey string `gorm:"primaryKey"`
-	UserID   uuid.UUID
-}
-
-// TableName implements gorm's schema.Tabler.
-func (claimRow) TableName() string { return "email_claims" }
 
 // ByEmail implements repositories.Users. It asks the shard that owns the address
 // for the claim and the claim's user's for the user, mostly the same.

@@ -77,6 +77,7 @@ func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Chan
 		case c.Email == nil || entities.Email(row.Email).Key() == c.Email.Key():
 			continue // it has changed between two looks of one statement
 		}
+		r.at(ctx, "read")
 		if mine.Token, err = r.claimFor(ctx, c.Email.Key(), id); err != nil {
 			return entities.User{}, err
 		}
