@@ -37,9 +37,13 @@ type Master struct {
 	Environ []string
 	// StopTimeout is how long workers may take to end once they are told to.
 	StopTimeout time.Duration
-	Log         *slog.Logger
+	// Share, if set, makes a file that every worker inherits: see Shared. It is
+	// called once nobody else has the address, so after any server before.
+	Share func() (*os.File, error)
+	Log   *slog.Logger
 
 	mu       sync.Mutex
+	shared   *os.File
 	slots    []*slot
 	stopping bool
 	failures int // workers that ended before they were ready, since one last was
@@ -61,6 +65,9 @@ func (m *Master) Run(ctx context.Context) error {
 	defer m.closeSockets()
 	if err := m.open(); err != nil {
 		return err
+	}
+	if m.shared != nil {
+		defer m.shared.Close()
 	}
 
 	runtime.GOMAXPROCS(m.Workers) // fasthttp starts as many workers
@@ -104,6 +111,11 @@ func (m *Master) open() error {
 		}
 		m.slots = append(m.slots, &slot{socket: file})
 	}
+	if m.Share != nil {
+		if m.shared, err = m.Share(); err != nil {
+			return fmt.Errorf("share with the workers: %w", err)
+		}
+	}
 	m.Log.Info("starting", "addr", listeners[0].Addr().String(), "workers", m.Workers)
 	return nil
 }
@@ -140,6 +152,9 @@ func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 	cmd.Env = append(append(os.Environ(), m.Environ...), childVariable)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{listenerFD - 3: place.socket, reportFD - 3: write}
+	if m.shared != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, m.shared) // as sharedFD
+	}
 	err = cmd.Start()
 	_ = write.Close() // the worker's copy remains
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 const (
 	listenerFD = 3
 	reportFD   = 4
+	sharedFD   = 5
 )
 
 // childVariable marks a worker's environment. The name is fasthttp's, which

@@ -27,6 +27,10 @@ func Serve(ctx context.Context, log *slog.Logger, serve func(ctx context.Context
 	return worker.ListenAndServe("")
 }
 
+// Shared returns the file that the master's Share made. A worker calls it once
+// and closes the file.
+func Shared() *os.File { return os.NewFile(sharedFD, "shared") }
+
 // Fail tells the master why this worker cannot start. It does nothing once
 // serve has called started.
 func Fail(err error) { report(err.Error()) }
