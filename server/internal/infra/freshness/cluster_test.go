@@ -29,7 +29,7 @@ const clusterLifetime = time.Second
 type bundle struct {
 	cfg   config.Config
 	table *Table
-	proxy *testcluster.Proxy // between the sampler and shard 0's pooler
+	proxy *testcluster.Proxy // before shard 0's pooler
 }
 
 // setup samples the real cluster in this process.
@@ -42,13 +42,10 @@ func setup(t *testing.T) *bundle {
 	}
 	b.table = table
 	b.proxy = testcluster.NewProxy(t, b.cfg.Shards[0].Pooler)
+	b.cfg.Shards[0].Pooler = b.proxy.Addr
 	var shards []Shard
-	for i, s := range b.cfg.Shards {
-		pooler := s.Pooler
-		if i == 0 {
-			pooler = b.proxy.Addr
-		}
-		shards = append(shards, Shard{Name: s.Name, Primary: b.login(t, pooler), Replica: b.login(t, s.Replica)})
+	for _, s := range b.cfg.Shards {
+		shards = append(shards, Shard{Name: s.Name, Primary: b.login(t, s.Pooler), Replica: b.login(t, s.Replica)})
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

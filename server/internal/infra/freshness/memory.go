@@ -75,6 +75,15 @@ func Create(shards int, lifetime time.Duration) (*Table, *os.File, error) {
 	return join(mem, bytes), f, nil
 }
 
+// CreatePrivate makes a table for one process alone.
+func CreatePrivate(shards int, lifetime time.Duration) (*Table, error) {
+	t, f, err := Create(shards, lifetime)
+	if err != nil {
+		return nil, err
+	}
+	return t, f.Close()
+}
+
 // Attach maps the memory behind a file that Create made, in this process or
 // another. The file may be closed then.
 func Attach(f *os.File, shards int) (*Table, error) {
