@@ -63,6 +63,7 @@ func (c *Config) checkTimes() (problems Problems) {
 	}{
 		{"DB_CONNECT_TIMEOUT", c.DBConnectTimeout},
 		{"DB_READ_TIMEOUT", c.DBReadTimeout},
+		{"REPLICA_MAX_LAG", c.ReplicaMaxLag},
 		{"REQUEST_TIMEOUT", c.RequestTimeout},
 		{"DRAIN_TIMEOUT", c.DrainTimeout},
 		{"READ_TIMEOUT", c.ReadTimeout},

@@ -46,6 +46,7 @@ type Config struct {
 
 	DBConnectTimeout time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"2s"` // one attempt to connect
 	DBReadTimeout    time.Duration `env:"DB_READ_TIMEOUT" envDefault:"1s"`    // a replica's answer, before the primary is asked
+	ReplicaMaxLag    time.Duration `env:"REPLICA_MAX_LAG" envDefault:"10s"`   // of a replica that is read
 	RequestTimeout   time.Duration `env:"REQUEST_TIMEOUT" envDefault:"5s"`    // a whole request
 	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s"`     // requests in flight at a stop
 	ReadTimeout      time.Duration `env:"READ_TIMEOUT" envDefault:"10s"`

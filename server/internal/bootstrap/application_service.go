@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
@@ -32,20 +34,25 @@ const (
 type Application struct {
 	http         *fiber.App
 	log          *slog.Logger
+	sampler      *freshness.Sampler
 	closeShards  func() error
 	draining     *atomic.Bool
 	drainTimeout time.Duration
 }
 
-// NewApplication builds it. It connects to nothing before the first request.
-// The caller closes it.
-func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
+// NewApplication builds it over the table that the workers share. It connects to
+// nothing before it serves. The caller closes it, and then the table.
+func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger) (*Application, error) {
 	if err := handlers.Warm(); err != nil {
 		return nil, fmt.Errorf("warm up JSON: %w", err)
 	}
-	router, err := openShards(cfg)
+	router, err := openShards(cfg, table)
 	if err != nil {
 		return nil, fmt.Errorf("open shards: %w", err)
+	}
+	sampler, err := newSampler(cfg, table, log)
+	if err != nil {
+		return nil, fmt.Errorf("sampler: %w", errors.Join(err, router.Close()))
 	}
 
 	repo := repositories.NewShardedUsers(router, cfg.RequestTimeout/2) // the other half is the primary's
@@ -67,12 +74,21 @@ func NewApplication(cfg config.Config, log *slog.Logger) (*Application, error) {
 		Draining:       draining,
 	}, handlers.NewUsers(users), handlers.NewShards(shards, draining))
 
-	return &Application{http: app, log: log, closeShards: router.Close, draining: draining, drainTimeout: cfg.DrainTimeout}, nil
+	return &Application{
+		http: app, log: log, sampler: sampler, closeShards: router.Close, draining: draining, drainTimeout: cfg.DrainTimeout,
+	}, nil
 }
 
 // Serve answers requests that arrive on ln until ctx is done, and then those
 // that are in flight, for as long as the drain timeout allows.
 func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()) error {
+	// A worker that is told to stop leaves the sampling to another at once.
+	sampling, stop := context.WithCancel(ctx)
+	var sampler sync.WaitGroup
+	sampler.Go(func() { a.sampler.Run(sampling) })
+	defer sampler.Wait()
+	defer stop()
+
 	served := make(chan error, 1)
 	tracked := prefork.Track(ln)
 	go func() {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 )
 
@@ -61,6 +62,7 @@ func runMaster(ctx context.Context, w io.Writer) error {
 		Workers:     cfg.Workers,
 		Environ:     cfg.Environ(),
 		StopTimeout: lameDuck + settle + cfg.DrainTimeout + exitMargin,
+		Share:       func() (*os.File, error) { return createTable(cfg) },
 		Log:         log,
 	}
 	return master.Run(ctx)
@@ -73,12 +75,33 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 	}
 	limitRuntime(cfg)
 	log := newLogger(w, cfg.LogLevel)
-	app, err := NewApplication(cfg, log)
+	table, err := attachTable(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, table.Close()) }()
+	app, err := NewApplication(cfg, table, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
 	return prefork.Serve(ctx, log, app.Serve)
+}
+
+// createTable makes the table by which the workers know what they have written.
+// A write takes at most as long as its request.
+func createTable(cfg config.Config) (*os.File, error) {
+	table, file, err := freshness.Create(len(cfg.Shards), cfg.RequestTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return file, table.Close() // the master has no use for it
+}
+
+func attachTable(cfg config.Config) (*freshness.Table, error) {
+	file := prefork.Shared()
+	defer file.Close()
+	return freshness.Attach(file, len(cfg.Shards))
 }
 
 // limitRuntime applies what the runtime reads from the environment only, which

@@ -2,11 +2,13 @@ package bootstrap
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 )
 
 // applicationName shows in pg_stat_activity whose a connection is.
@@ -15,7 +17,37 @@ const applicationName = "messenger_server"
 // openShards returns one worker's connections to every shard. All workers
 // together, each with its part, keep to the limits in cfg: with 7 workers and
 // 500 connections for writes, 71 to each shard's pooler, 497 in all.
-func openShards(cfg config.Config) (*shard.Router, error) {
+func openShards(cfg config.Config, table *freshness.Table) (*shard.Router, error) {
+	nodes, err := nodesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return shard.NewRouter(nodes, shard.Limits{
+		WriteOpen:   cfg.PerWorker(cfg.DBWriteMaxOpenConns),
+		WriteIdle:   cfg.PerWorker(cfg.DBWriteMaxIdleConns),
+		ReadOpen:    cfg.PerWorker(cfg.DBReadMaxOpenConns),
+		ReadIdle:    cfg.PerWorker(cfg.DBReadMaxIdleConns),
+		ReadTimeout: cfg.DBReadTimeout,
+		MaxLag:      cfg.ReplicaMaxLag,
+		Table:       table,
+	})
+}
+
+// newSampler returns what finds out for all workers how far the replicas are,
+// over two connections to each shard of its own.
+func newSampler(cfg config.Config, table *freshness.Table, log *slog.Logger) (*freshness.Sampler, error) {
+	nodes, err := nodesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	shards := make([]freshness.Shard, len(nodes))
+	for i, n := range nodes {
+		shards[i] = freshness.Shard{Name: n.Name, Primary: n.Primary, Replica: n.Replica}
+	}
+	return freshness.NewSampler(table, shards, log), nil
+}
+
+func nodesOf(cfg config.Config) ([]shard.Node, error) {
 	nodes := make([]shard.Node, 0, len(cfg.Shards))
 	for _, s := range cfg.Shards {
 		node := shard.Node{Name: s.Name}
@@ -30,13 +62,7 @@ func openShards(cfg config.Config) (*shard.Router, error) {
 		}
 		nodes = append(nodes, node)
 	}
-	return shard.NewRouter(nodes, shard.Limits{
-		WriteOpen:   cfg.PerWorker(cfg.DBWriteMaxOpenConns),
-		WriteIdle:   cfg.PerWorker(cfg.DBWriteMaxIdleConns),
-		ReadOpen:    cfg.PerWorker(cfg.DBReadMaxOpenConns),
-		ReadIdle:    cfg.PerWorker(cfg.DBReadMaxIdleConns),
-		ReadTimeout: cfg.DBReadTimeout,
-	})
+	return nodes, nil
 }
 
 // connConfig is how the API reaches one of the shard's servers.

@@ -1,9 +1,11 @@
 package bootstrap
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories/repositoriestest"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
@@ -14,12 +16,16 @@ func TestShardedUsers(t *testing.T) {
 	repositoriestest.Users(t, func(t testing.TB) repositoriestest.Setup {
 		t.Helper()
 		cfg := testcluster.Open(t)
-		router, err := openShards(cfg)
+		table, f, err := freshness.Create(len(cfg.Shards), cfg.RequestTimeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		router, err := openShards(cfg, table)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := router.Close(); err != nil {
+			if err := errors.Join(router.Close(), table.Close(), f.Close()); err != nil {
 				t.Error(err)
 			}
 		})

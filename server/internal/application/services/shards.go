@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
 )
 
 // userCounter is the part of repositories.Users that Shards calls.
@@ -20,8 +21,10 @@ type prober interface {
 // Shards tells how the shards are and what they hold. Counting and probing cost
 // every shard a query, so the answers are shared between requests.
 type Shards struct {
-	counts shared[[]entities.ShardCount]
-	health shared[[]entities.ShardHealth]
+	counter userCounter
+	now     func() time.Time
+	counts  shared[[]entities.ShardCount]
+	health  shared[[]entities.ShardHealth]
 }
 
 // SharedAnswers bounds the answers that Shards gives to many requests.
@@ -34,6 +37,7 @@ type SharedAnswers struct {
 // NewShards returns what there is to tell about the shards behind counter and prober.
 func NewShards(counter userCounter, prober prober, answers SharedAnswers, now func() time.Time) *Shards {
 	return &Shards{
+		counter: counter, now: now,
 		counts: shared[[]entities.ShardCount]{
 			maxAge: answers.MaxAge, timeout: answers.CountTimeout, now: now, work: counter.CountPerShard,
 		},
@@ -46,8 +50,14 @@ func NewShards(counter userCounter, prober prober, answers SharedAnswers, now fu
 	}
 }
 
-// Counts returns the users per shard, exact as of a moment at most MaxAge ago.
+// Counts returns the users per shard, exact as of a moment at most MaxAge ago,
+// or, where reads are to be strong, since the call.
 func (s *Shards) Counts(ctx context.Context) (entities.ShardCounts, error) {
+	if repositories.IsStrong(ctx) {
+		asOf := s.now()
+		shards, err := s.counter.CountPerShard(ctx)
+		return entities.ShardCounts{Shards: shards, CountedAt: asOf.UTC()}, err
+	}
 	shards, asOf, err := s.counts.get(ctx)
 	return entities.ShardCounts{Shards: shards, CountedAt: asOf.UTC()}, err
 }

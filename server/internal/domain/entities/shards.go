@@ -4,8 +4,9 @@ import "time"
 
 // ShardCount is how many users a shard holds.
 type ShardCount struct {
-	Shard string
-	Users int64
+	Shard  string
+	Users  int64
+	Server string // which of the shard's counted: "primary" or "replica"
 }
 
 // ShardCounts is the users per shard, as counted at one time.

@@ -3,8 +3,11 @@
 package requestlog
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -14,7 +17,10 @@ type Event struct {
 	mu       sync.Mutex
 	shard    string
 	fallback string
+	servers  []server
 }
+
+type server struct{ shard, name string }
 
 type key struct{}
 
@@ -38,6 +44,43 @@ func (e *Event) Shard(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.shard = name
+}
+
+// Served notes which of a shard's servers answered.
+func (e *Event) Served(shard, name string) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.servers {
+		if e.servers[i].shard == shard {
+			e.servers[i].name = name
+			return
+		}
+	}
+	e.servers = append(e.servers, server{shard, name})
+}
+
+// ServedBy lists the servers that answered, in the order of their shards:
+// "shard-0/replica, shard-1/primary". It is empty if none did.
+func (e *Event) ServedBy() string {
+	if e == nil {
+		return ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	slices.SortFunc(e.servers, func(a, b server) int { // shard-2 before shard-10
+		return cmp.Or(cmp.Compare(len(a.shard), len(b.shard)), cmp.Compare(a.shard, b.shard))
+	})
+	var list strings.Builder
+	for i, s := range e.servers {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		list.WriteString(s.shard + "/" + s.name)
+	}
+	return list.String()
 }
 
 // Fallback notes why a primary answered in its replica's stead.

@@ -80,9 +80,11 @@ func (r *ShardedUsers) CountPerShard(ctx context.Context) ([]entities.ShardCount
 	counts := make([]entities.ShardCount, len(r.router.All()))
 	err := r.eachShard(ctx, "count users", func(ctx context.Context, i int, s *shard.Shard) error {
 		counts[i].Shard = s.Name
-		return s.ReadWithin(ctx, r.countTimeout, func(db *gorm.DB) error {
+		var err error
+		counts[i].Server, err = s.ReadWithin(ctx, r.countTimeout, func(db *gorm.DB) error {
 			return db.Model(&userRow{}).Count(&counts[i].Users).Error
 		})
+		return err
 	})
 	return counts, err
 }

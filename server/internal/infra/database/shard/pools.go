@@ -12,7 +12,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
-	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 )
 
 const (
@@ -29,28 +29,36 @@ const (
 	connMaxIdleTime = 5 * time.Minute
 )
 
-var errReplicaSlow = errors.New("replica timed out")
-
-func open(node Node, limits Limits) (*Shard, error) {
-	s := &Shard{Name: node.Name, readTimeout: limits.ReadTimeout}
+func open(node Node, limits Limits, index int) (*Shard, error) {
+	s := &Shard{Name: node.Name, index: index, table: limits.Table, readTimeout: limits.ReadTimeout, maxLag: limits.MaxLag}
 	var err error
-	if s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle); err != nil {
+	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, stdlib.OptionResetSession(refuseDead))
+	if err != nil {
 		return nil, fmt.Errorf("primary: %w", err)
 	}
 	if node.Replica == nil {
 		return s, nil
 	}
-	if s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle); err != nil {
+	discard := limits.Table.Discard(index)
+	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle,
+		stdlib.OptionAfterConnect(freshness.Identify),
+		stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+			if err := refuseDead(ctx, conn); err != nil {
+				return err
+			}
+			return discard(ctx, conn)
+		}))
+	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}
 	return s, nil
 }
 
 // openPool connects to nothing yet.
-func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int) (*gorm.DB, error) {
+func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
 	conn = conn.Copy()
 	conn.DefaultQueryExecMode = mode
-	pool := stdlib.OpenDB(*conn, stdlib.OptionResetSession(refuseDead))
+	pool := stdlib.OpenDB(*conn, options...)
 	pool.SetMaxOpenConns(maxOpen)
 	pool.SetMaxIdleConns(maxIdle)
 	pool.SetConnMaxLifetime(connMaxLifetime)
@@ -67,13 +75,4 @@ func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int
 		return nil, errors.Join(err, pool.Close())
 	}
 	return db, nil
-}
-
-func noteFallback(ctx context.Context, err error) {
-	event := requestlog.From(ctx)
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		event.Fallback("absent on the replica")
-		return
-	}
-	event.Fallback(err.Error())
 }

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 )
 
 // Node says where one shard's servers are.
@@ -23,6 +24,11 @@ type Limits struct {
 	WriteOpen, WriteIdle int // connections to the pooler
 	ReadOpen, ReadIdle   int // connections to the replica
 	ReadTimeout          time.Duration
+	MaxLag               time.Duration // of a replica that is read
+	// Table is shared by all processes that write to these shards for one
+	// server. Without one the Router makes its own, which nobody samples: it
+	// then reads from primaries only.
+	Table *freshness.Table
 }
 
 // Shard is one shard's connections. Everything is written to, and what must be
@@ -32,7 +38,10 @@ type Shard struct {
 	Primary *gorm.DB
 	Replica *gorm.DB // nil when the shard has none
 
+	index       int
+	table       *freshness.Table
 	readTimeout time.Duration
+	maxLag      time.Duration
 }
 
 // Router finds the shard for a key. It opens connections when they are needed,
@@ -41,14 +50,27 @@ type Router struct {
 	ring   *Ring // nil with a single shard
 	shards []*Shard
 	byName map[string]*Shard
+
+	private *freshness.Table
 }
 
-// NewRouter returns a Router over the nodes. The caller closes it.
+// privateLifetime bounds a write where nobody shares the table.
+const privateLifetime = 5 * time.Second
+
+// NewRouter returns a Router over the nodes. The caller closes it, and then the
+// table it was given.
 func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 	r := &Router{byName: make(map[string]*Shard, len(nodes))}
+	if limits.Table == nil {
+		table, err := freshness.CreatePrivate(len(nodes), privateLifetime)
+		if err != nil {
+			return nil, err
+		}
+		r.private, limits.Table = table, table
+	}
 	names := make([]string, 0, len(nodes))
-	for _, node := range nodes {
-		s, err := open(node, limits)
+	for i, node := range nodes {
+		s, err := open(node, limits, i)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), r.Close())
 		}
@@ -98,6 +120,9 @@ func (r *Router) NewID(key string, source func() (uuid.UUID, error)) (uuid.UUID,
 // Close closes every connection.
 func (r *Router) Close() error {
 	var errs []error
+	if r.private != nil {
+		defer func() { _ = r.private.Close() }() // after the connections
+	}
 	for _, s := range r.shards {
 		for _, db := range []*gorm.DB{s.Primary, s.Replica} {
 			if db == nil {
@@ -113,46 +138,4 @@ func (r *Router) Close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Read calls query, which reads what is stored under the key, with the replica's
-// connections and, if it fails, takes too long or finds no record, again with
-// the primary's. A replica that lags or is down is a normal event; a caller
-// never sees it.
-func (s *Shard) Read(ctx context.Context, key string, query func(*gorm.DB) error) error {
-	_ = key
-	return s.ReadWithin(ctx, s.readTimeout, query)
-}
-
-// ReadPrimary calls query with the primary's connections, for a read that what
-// follows depends on.
-func (s *Shard) ReadPrimary(ctx context.Context, query func(*gorm.DB) error) error {
-	return query(s.Primary.WithContext(ctx))
-}
-
-// ReadAny is Read for a query that is about no key in particular, such as a list.
-func (s *Shard) ReadAny(ctx context.Context, query func(*gorm.DB) error) error {
-	return s.ReadWithin(ctx, s.readTimeout, query)
-}
-
-// ReadWithin is ReadAny for a query that may take the replica longer than usual.
-func (s *Shard) ReadWithin(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) error {
-	if s.Replica != nil {
-		err := s.askReplica(ctx, timeout, query)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		noteFallback(ctx, err)
-	}
-	return query(s.Primary.WithContext(ctx))
-}
-
-func (s *Shard) askReplica(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) error {
-	within, cancel := context.WithTimeoutCause(ctx, timeout, errReplicaSlow)
-	defer cancel()
-	err := query(s.Replica.WithContext(within))
-	if err != nil && errors.Is(context.Cause(within), errReplicaSlow) {
-		return errors.Join(errReplicaSlow, err)
-	}
-	return err
 }

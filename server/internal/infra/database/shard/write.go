@@ -14,11 +14,6 @@ import (
 	"gorm.io/gorm"
 )
 
-// writeLifetime bounds a single write: past it, the statement does nothing,
-// however late it reaches the primary. It covers the time for which the API's
-// role may run a statement (statement_timeout, 4 s).
-const writeLifetime = 5 * time.Second
-
 var (
 	// ErrOutcomeUnknown marks a write that was sent and not answered: it may
 	// have happened, and it may still happen until its deadline.
@@ -38,16 +33,40 @@ var (
 // ErrOutcomeUnknown means that it may have run or may yet run until the
 // deadline. After any other error it has not changed anything and never will.
 func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
-	_ = keys
-	deadline := time.Now().Add(writeLifetime)
-	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
-		deadline = end
-	}
-	err := s.withConn(ctx, func(db *gorm.DB) error { return statement(db, deadline) })
+	err := s.withConn(ctx, func(db *gorm.DB) error { return s.mark(ctx, db, keys, statement) })
 	if err != nil && !isDefinite(err) {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return err
+}
+
+// mark keeps reads of the keys from the replica until it has replayed what the
+// statement did.
+func (s *Shard) mark(ctx context.Context, db *gorm.DB, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
+	w, ok := s.table.Begin(ctx, s.index, keys...)
+	if !ok { // the first write since the start is faster than the first sample
+		if err := s.learnClock(db); err != nil {
+			return notSent{err}
+		}
+		if w, ok = s.table.Begin(ctx, s.index, keys...); !ok {
+			return notSent{errors.New("the primary's clock is not known")}
+		}
+	}
+	err := statement(db, w.Deadline)
+	if err == nil || isDefinite(err) {
+		w.Done()
+	}
+	if errors.Is(err, ErrTooLate) {
+		_ = s.learnClock(db) // was it set forward? If it can't be asked, the next write will see
+	}
+	return err
+}
+
+func (s *Shard) learnClock(db *gorm.DB) error {
+	return s.table.LearnClock(s.index, func() (now time.Time, err error) {
+		err = db.Statement.ConnPool.QueryRowContext(db.Statement.Context, "SELECT clock_timestamp()").Scan(&now)
+		return now, err
+	})
 }
 
 // notSent is a failure from before anything was sent: no connection was to be had.

@@ -1,0 +1,148 @@
+package shard
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
+)
+
+// The servers of a shard, as answers and logs name them.
+const (
+	fromPrimary = "primary"
+	fromReplica = "replica"
+)
+
+var (
+	errSlow   = errors.New("timed out")
+	errReborn = errors.New("replica is not the one that was found fresh")
+)
+
+// Read calls query, which reads what is stored under the key, given in its
+// canonical form. It is never answered by a state older than one that was
+// acknowledged, or seen, before.
+//
+// The replica answers if it is known to have the key's present state and is
+// worth asking; that a record is absent there is final. Else, or where the
+// replica fails, the primary answers. Where the primary fails, the replica is
+// asked that was not worth it before, if it has the present state.
+func (s *Shard) Read(ctx context.Context, key string, query func(*gorm.DB) error) error {
+	proof, fresh := s.mayRead(ctx, key)
+	if !fresh {
+		return s.ReadPrimary(ctx, query)
+	}
+	if !s.table.Serves(s.index, s.maxLag) {
+		err := within(ctx, s.readTimeout, func(ctx context.Context) error { return s.ReadPrimary(ctx, query) })
+		if isAnswer(err) || ctx.Err() != nil {
+			return err
+		}
+		return s.askReplica(ctx, s.readTimeout, &proof, query)
+	}
+	err := s.askReplica(ctx, s.readTimeout, &proof, query)
+	if isAnswer(err) || ctx.Err() != nil {
+		return err
+	}
+	requestlog.From(ctx).Fallback(err.Error())
+	return s.ReadPrimary(ctx, query)
+}
+
+func (s *Shard) mayRead(ctx context.Context, key string) (proof freshness.Proof, fresh bool) {
+	if s.Replica == nil || repositories.IsStrong(ctx) {
+		return proof, false
+	}
+	return s.table.MayRead(s.index, key)
+}
+
+// ReadPrimary calls query with the primary's connections, for a read that what
+// follows depends on.
+func (s *Shard) ReadPrimary(ctx context.Context, query func(*gorm.DB) error) error {
+	err := query(s.Primary.WithContext(ctx))
+	if isAnswer(err) {
+		requestlog.From(ctx).Served(s.Name, fromPrimary)
+	}
+	return err
+}
+
+// ReadAny calls query, which is about no key in particular, such as a list. It
+// may be answered by a state as old as the replica is.
+func (s *Shard) ReadAny(ctx context.Context, query func(*gorm.DB) error) error {
+	_, err := s.ReadWithin(ctx, s.readTimeout, query)
+	return err
+}
+
+// ReadWithin is ReadAny for a query that may take the replica longer than
+// usual. It tells which server answered.
+func (s *Shard) ReadWithin(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) (from string, err error) {
+	if repositories.IsStrong(ctx) || s.Replica == nil {
+		return fromPrimary, s.ReadPrimary(ctx, query)
+	}
+	if s.table.Serves(s.index, s.maxLag) {
+		err := s.askReplica(ctx, timeout, nil, query)
+		if isAnswer(err) || ctx.Err() != nil {
+			return fromReplica, err
+		}
+		requestlog.From(ctx).Fallback(err.Error())
+		return fromPrimary, s.ReadPrimary(ctx, query)
+	}
+	err = within(ctx, timeout, func(ctx context.Context) error { return s.ReadPrimary(ctx, query) })
+	if isAnswer(err) || ctx.Err() != nil {
+		return fromPrimary, err
+	}
+	return fromReplica, s.askReplica(ctx, timeout, nil, query) // late, but there
+}
+
+// askReplica asks the replica, if the connection leads to where the proof, if
+// there is one, was made for.
+func (s *Shard) askReplica(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) error {
+	err := within(ctx, timeout, func(ctx context.Context) error {
+		pool, err := s.Replica.DB()
+		if err != nil {
+			return err
+		}
+		return onConn(ctx, pool, s.Replica, func(db *gorm.DB) error {
+			if proof != nil {
+				if err := mustAllow(*proof, db); err != nil {
+					return err
+				}
+			}
+			return query(db)
+		})
+	})
+	if isAnswer(err) {
+		requestlog.From(ctx).Served(s.Name, fromReplica)
+	}
+	return err
+}
+
+func mustAllow(proof freshness.Proof, db *gorm.DB) error {
+	conn, ok := db.Statement.ConnPool.(*sql.Conn)
+	if !ok {
+		return fmt.Errorf("read over a %T, not a connection", db.Statement.ConnPool)
+	}
+	replica, err := freshness.Leads(conn)
+	if err == nil && !proof.Allows(replica) {
+		err = errReborn
+	}
+	return err
+}
+
+// within gives ask at most the timeout, and says so if that was the trouble.
+func within(ctx context.Context, timeout time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSlow)
+	defer cancel()
+	err := ask(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		return errors.Join(errSlow, err)
+	}
+	return err
+}
+
+// isAnswer tells what a server found from its failure to look.
+func isAnswer(err error) bool { return err == nil || errors.Is(err, gorm.ErrRecordNotFound) }
