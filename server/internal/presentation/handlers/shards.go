@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
 )
 
 // shardService is the part of services.Shards that these handlers call.
@@ -72,6 +73,10 @@ func (h *Shards) Stats(c fiber.Ctx) error {
 	counts, err := h.svc.Counts(c.Context())
 	if err != nil {
 		return err
+	}
+	event := requestlog.From(c.Context()) // which may be given a count that another request asked for
+	for _, count := range counts.Shards {
+		event.Served(count.Shard, count.Server)
 	}
 	return c.JSON(statsToJSON(counts, h.svc.MaxAge()))
 }

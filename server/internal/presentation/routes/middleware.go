@@ -12,6 +12,9 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
 )
 
 // localRequestID is where the request's id is kept while it lasts.
@@ -93,4 +96,19 @@ func deadline(timeout time.Duration) fiber.Handler {
 		c.SetContext(ctx)
 		return c.Next()
 	}
+}
+
+// headerConsistency asks by "strong" for reads from the primaries. Without it,
+// lists and counts may be as old as the replicas are; single users never are.
+const headerConsistency = "Consistency"
+
+func consistency(c fiber.Ctx) error {
+	switch c.Get(headerConsistency) {
+	case "":
+	case "strong":
+		c.SetContext(repositories.WithStrong(c.Context()))
+	default:
+		return entities.InvalidField(headerConsistency, "must be strong, or not be sent")
+	}
+	return c.Next()
 }

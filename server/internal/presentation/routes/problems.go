@@ -29,6 +29,9 @@ type fieldProblem struct {
 	Detail string `json:"detail"`
 }
 
+// headerServedBy says which servers an answer was read from.
+const headerServedBy = "X-Served-By"
+
 const mimeProblem = "application/problem+json"
 
 // outcomeUnknown is the type of the one failure after which a client must not
@@ -126,6 +129,9 @@ func (a answers) logged(c fiber.Ctx) error {
 		if writeErr := writeProblem(c, err); writeErr != nil {
 			return writeErr
 		}
+	}
+	if servers := event.ServedBy(); servers != "" && (c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead) {
+		c.Set(headerServedBy, servers)
 	}
 	a.line(c, time.Since(start), event, err)
 	return nil

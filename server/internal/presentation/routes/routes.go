@@ -49,6 +49,7 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		recovered,
 		closing(cfg.Draining),
 		deadline(cfg.RequestTimeout),
+		consistency,
 	)
 
 	app.Get("/livez", shards.Live)
