@@ -70,9 +70,9 @@ func TestPaths(t *testing.T) {
 	}
 	for i, sh := range cfg.Shards {
 		primary := asAPI(t, cfg, sh.Primary, sh.Database)
-		began := testcluster.MustQuery[string](t, primary, "SELECT clock_timestamp()::text")[0]
 		u := createOn(t, s, ring, sh.Name)
-		testcluster.AwaitReplicas(t, cfg)
+		s.awaitServedBy(t, "/api/v1/users/"+u.ID, sh.Name+"/replica")
+		began := testcluster.MustQuery[string](t, primary, "SELECT clock_timestamp()::text")[0]
 		for range 50 {
 			must[user](t, s, "GET", "/api/v1/users/"+u.ID, "", 200)
 		}
@@ -128,7 +128,7 @@ func TestStatements(t *testing.T) {
 	const rounds = 10
 	for range rounds {
 		u := createOn(t, s, ring, "shard-0")
-		testcluster.AwaitReplicas(t, cfg)
+		s.awaitServedBy(t, "/api/v1/users/"+u.ID, "shard-0/replica")
 		must[user](t, s, "GET", "/api/v1/users/"+u.ID, "", 200)
 		must[user](t, s, "PUT", "/api/v1/users/"+u.ID, `{"name":"Augusta"}`, 200)
 		must[any](t, s, "DELETE", "/api/v1/users/"+u.ID, "", 204)

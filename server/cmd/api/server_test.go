@@ -165,6 +165,32 @@ func (s *server) send(method, path, body string) (int, []byte, error) {
 	return res.StatusCode, answer, err
 }
 
+// servedBy returns what X-Served-By says of a GET that must be answered with 200.
+func (s *server) servedBy(t testing.TB, path string) string {
+	t.Helper()
+	res, err := s.client.Get(s.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d, %v", path, res.StatusCode, err)
+	}
+	return res.Header.Get("X-Served-By")
+}
+
+// awaitServedBy waits until a GET is answered by that server, as a user's is by
+// the replica once that is known to have what was written last.
+func (s *server) awaitServedBy(t testing.TB, path, want string) {
+	t.Helper()
+	await(t, func() error {
+		if got := s.servedBy(t, path); got != want {
+			return fmt.Errorf("%s is served by %s, want %s", path, got, want)
+		}
+		return nil
+	})
+}
+
 // must sends a request that must be answered with the status, and decodes the answer.
 func must[T any](t testing.TB, s *server, method, path, body string, status int) (value T) {
 	t.Helper()
