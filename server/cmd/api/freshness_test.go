@@ -25,8 +25,8 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
-// delayReplicas has every replica replay commits so late, until the test ends.
-func delayReplicas(t *testing.T, cfg config.Config, delay string) {
+// makeReplicasLate has every replica replay commits so late, until the test ends.
+func makeReplicasLate(t *testing.T, cfg config.Config, delay string) {
 	t.Helper()
 	set := func(ctx context.Context, sql string) {
 		for _, s := range cfg.Shards {
@@ -63,8 +63,8 @@ func killReplica(t *testing.T, i int) {
 	}
 }
 
-// known is a user of a test, by what was acknowledged last.
-type known struct {
+// acknowledged is a user by what was acknowledged last.
+type acknowledged struct {
 	mu      sync.RWMutex // writers of one user take turns; readers see what was acknowledged when they began
 	id      string
 	name    string
@@ -77,14 +77,14 @@ type known struct {
 // No read may show a state from before the last acknowledged write.
 func TestReadsAreFresh(t *testing.T) {
 	cfg := testcluster.Open(t)
-	delayReplicas(t, cfg, "2s")
+	makeReplicasLate(t, cfg, "2s")
 	s := start(t)
 
 	const users = 200
-	all := make([]*known, users)
+	all := make([]*acknowledged, users)
 	for i := range all {
 		u := must[user](t, s, "POST", "/api/v1/users/", createBody("0", fmt.Sprintf("u%d@example.com", i)), 201)
-		all[i] = &known{id: u.ID, name: "0"}
+		all[i] = &acknowledged{id: u.ID, name: "0"}
 	}
 	await(t, func() error { // until replicas take part
 		if by := s.servedBy(t, "/api/v1/users/"+all[0].id); !strings.HasSuffix(by, "/replica") {
