@@ -63,8 +63,8 @@ func killReplica(t *testing.T, i int) {
 	}
 }
 
-// acknowledged is a user by what was acknowledged last.
-type acknowledged struct {
+// lateUser is a user by what was acknowledged last.
+type lateUser struct {
 	mu      sync.RWMutex // writers of one user take turns; readers see what was acknowledged when they began
 	id      string
 	name    string
@@ -81,10 +81,10 @@ func TestReadsAreFresh(t *testing.T) {
 	s := start(t)
 
 	const users = 200
-	all := make([]*acknowledged, users)
+	all := make([]*lateUser, users)
 	for i := range all {
 		u := must[user](t, s, "POST", "/api/v1/users/", createBody("0", fmt.Sprintf("u%d@example.com", i)), 201)
-		all[i] = &acknowledged{id: u.ID, name: "0"}
+		all[i] = &lateUser{id: u.ID, name: "0"}
 	}
 	await(t, func() error { // until replicas take part
 		if by := s.servedBy(t, "/api/v1/users/"+all[0].id); !strings.HasSuffix(by, "/replica") {
