@@ -228,3 +228,46 @@ func TestStrongReads(t *testing.T) {
 		t.Errorf("an unknown user: %d by %s, want 404 by a replica", status, got)
 	}
 }
+
+// TestPrimaryAwayShowsNothingOld takes a primary away right after a write, while
+// its replica is late: what was written is refused until the primary is back,
+// even when the replica has it, as nobody can tell; the rest is the replica's.
+func TestPrimaryAwayShowsNothingOld(t *testing.T) {
+	cfg := testcluster.Open(t)
+	makeReplicasLate(t, cfg, "1s")
+	pooler := testcluster.NewProxy(t, cfg.Shards[0].Pooler)
+	s := start(t, "SHARD_0_WRITE_ADDR="+pooler.Addr)
+	ring, err := shard.NewRing(shardNames(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, left := createOn(t, s, ring, "shard-0"), createOn(t, s, ring, "shard-0")
+	for _, u := range []user{written, left} {
+		s.awaitServedBy(t, "/api/v1/users/"+u.ID, "shard-0/replica")
+	}
+	must[user](t, s, "PUT", "/api/v1/users/"+written.ID, `{"name":"New"}`, 200)
+	pooler.Stop()
+	for end := time.Now().Add(2500 * time.Millisecond); time.Now().Before(end); {
+		res, err := s.client.Get(s.url + "/api/v1/users/" + written.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+			t.Fatalf("what was written last: got %d %s, want 503 with Retry-After", res.StatusCode, body)
+		}
+		if by := s.servedBy(t, "/api/v1/users/"+left.ID); by != "shard-0/replica" {
+			t.Fatalf("what was not written is served by %s, want the replica", by)
+		}
+	}
+	pooler.Start(t)
+	await(t, func() error {
+		status, body, err := s.send("GET", "/api/v1/users/"+written.ID, "")
+		if err != nil || status != http.StatusOK || !strings.Contains(string(body), `"name":"New"`) {
+			return fmt.Errorf("with the primary back: %d %s, %w", status, body, err)
+		}
+		return nil
+	})
+	s.awaitServedBy(t, "/api/v1/users/"+written.ID, "shard-0/replica")
+}
