@@ -93,7 +93,10 @@ func TestIsDead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tcp := client.(*net.TCPConn)
+	tcp, ok := client.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("dialled a %T", client)
+	}
 	if isDead(tcp) {
 		t.Error("an idle connection counts as dead")
 	}
