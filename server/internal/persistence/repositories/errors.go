@@ -74,6 +74,9 @@ func violates(err error, indexes ...string) bool {
 
 // isUnavailable tells a server that cannot answer now from one that says no.
 func isUnavailable(err error) bool {
+	if errors.Is(err, sharding.ErrNotTheShard) {
+		return true
+	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		switch class := pgErr.Code[:min(2, len(pgErr.Code))]; class {

@@ -1,10 +1,15 @@
 package shard
 
 import (
+	"context"
 	"crypto/md5" //nolint:gosec // a checksum; nothing is kept secret by it
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Identity is what a shard's database says of itself (table shard_identity):
@@ -63,4 +68,42 @@ func (r *Ring) Checksum() string {
 		hash.Write([]byte(r.names[r.owners[i]]))
 	}
 	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// ErrNotTheShard refuses a connection to a database that is not the shard it is
+// taken for. Nothing was sent on it.
+var ErrNotTheShard = errors.New("not the shard it is taken for")
+
+// guard admits new connections of one Router, which must all lead to one cluster.
+type guard struct {
+	mu      sync.Mutex
+	cluster string // of the first connection
+}
+
+// admit returns what refuses every connection but those to the shard that is
+// wanted. It fits stdlib.OptionAfterConnect. A pooler may be pointed elsewhere
+// later, under the connection; then the database's name, which every shard has
+// for itself, keeps it from logging in there.
+func (g *guard) admit(want Identity) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		var cluster string
+		var found Identity
+		err := conn.QueryRow(ctx, IdentityQuery, pgx.QueryExecModeSimpleProtocol).
+			Scan(&cluster, &found.Name, &found.Index, &found.Shards, &found.VirtualNodes, &found.RingChecksum)
+		if err != nil {
+			return fmt.Errorf("ask which shard it is: %w", err)
+		}
+		if err := want.Match(found); err != nil {
+			return fmt.Errorf("%w: %w", ErrNotTheShard, err)
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.cluster == "" {
+			g.cluster = cluster
+		}
+		if g.cluster != cluster {
+			return fmt.Errorf("%w: %s is of cluster %s, others are of %s", ErrNotTheShard, want.Name, cluster, g.cluster)
+		}
+		return nil
+	}
 }

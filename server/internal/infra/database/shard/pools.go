@@ -29,10 +29,11 @@ const (
 	connMaxIdleTime = 5 * time.Minute
 )
 
-func open(node Node, limits Limits, index int) (*Shard, error) {
+func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.Conn) error) (*Shard, error) {
 	s := &Shard{Name: node.Name, index: index, table: limits.Table, readTimeout: limits.ReadTimeout, maxLag: limits.MaxLag}
 	var err error
-	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, stdlib.OptionResetSession(refuseDead))
+	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle,
+		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(refuseDead))
 	if err != nil {
 		return nil, fmt.Errorf("primary: %w", err)
 	}
@@ -41,7 +42,12 @@ func open(node Node, limits Limits, index int) (*Shard, error) {
 	}
 	discard := limits.Table.Discard(index)
 	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle,
-		stdlib.OptionAfterConnect(freshness.Identify),
+		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+			if err := admit(ctx, conn); err != nil {
+				return err
+			}
+			return freshness.Identify(ctx, conn)
+		}),
 		stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 			if err := refuseDead(ctx, conn); err != nil {
 				return err

@@ -69,14 +69,21 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 		r.private, limits.Table = table, table
 	}
 	names := make([]string, 0, len(nodes))
+	for _, node := range nodes {
+		names = append(names, node.Name)
+	}
+	identities, err := Identities(names)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	guard := new(guard)
 	for i, node := range nodes {
-		s, err := open(node, limits, i)
+		s, err := open(node, limits, i, guard.admit(identities[i]))
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), r.Close())
 		}
 		r.shards = append(r.shards, s)
 		r.byName[node.Name] = s
-		names = append(names, node.Name)
 	}
 	if len(nodes) == 1 {
 		return r, nil
