@@ -35,6 +35,7 @@ type Application struct {
 	http         *fiber.App
 	log          *slog.Logger
 	sampler      *freshness.Sampler
+	sweeper      *repositories.Sweeper
 	closeShards  func() error
 	draining     *atomic.Bool
 	drainTimeout time.Duration
@@ -75,18 +76,21 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 	}, handlers.NewUsers(users), handlers.NewShards(shards, draining))
 
 	return &Application{
-		http: app, log: log, sampler: sampler, closeShards: router.Close, draining: draining, drainTimeout: cfg.DrainTimeout,
+		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), closeShards: router.Close,
+		draining: draining, drainTimeout: cfg.DrainTimeout,
 	}, nil
 }
 
 // Serve answers requests that arrive on ln until ctx is done, and then those
 // that are in flight, for as long as the drain timeout allows.
 func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()) error {
-	// A worker that is told to stop leaves the sampling to another at once.
-	sampling, stop := context.WithCancel(ctx)
-	var sampler sync.WaitGroup
-	sampler.Go(func() { a.sampler.Run(sampling) })
-	defer sampler.Wait()
+	// A worker that is told to stop leaves what one does for all, the sampling and
+	// the sweeping, to another at once.
+	leading, stop := context.WithCancel(ctx)
+	var chores sync.WaitGroup
+	chores.Go(func() { a.sampler.Run(leading) })
+	chores.Go(func() { a.sweeper.Run(leading, a.sampler.Leads) })
+	defer chores.Wait()
 	defer stop()
 
 	served := make(chan error, 1)

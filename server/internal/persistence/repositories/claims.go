@@ -2,12 +2,9 @@ package repositories
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 )
 
 // The statements about claims, and the fence. docs/ARCHITECTURE.md tells why
@@ -66,6 +63,13 @@ WITH fenced AS (
 )
 SELECT EXISTS (SELECT FROM fenced), clock_timestamp() >= $1, u.email_key
   FROM (SELECT) AS one LEFT JOIN users AS u ON u.id = $2`
+
+	// raiseUser does so whatever the user carries, and says what.
+	raiseUser = `
+WITH raised AS (
+    UPDATE users SET version = version + 1 WHERE id = $2 AND clock_timestamp() < $1::timestamptz RETURNING email_key
+)
+SELECT r.email_key IS NOT NULL, clock_timestamp() >= $1, r.email_key FROM (SELECT) AS one LEFT JOIN raised AS r ON true`
 )
 
 // claimRow is a claim as the table has it.
@@ -168,7 +172,9 @@ func (r *ShardedUsers) release(ctx context.Context, key string, token uuid.UUID)
 	return translateUnseen(home.Name, "release e-mail", err)
 }
 
-// settle notes that the claim's user carries the address.
+// settle notes that the claim's user carries the address. Nothing that was begun
+// before the user did may still take it from them: it would leave behind a claim
+// that looks settled.
 func (r *ShardedUsers) settle(ctx context.Context, key string, token uuid.UUID) error {
 	home := r.router.For(key)
 	_, err := write(ctx, home, []string{key}, settleEmail, []any{key, token})
@@ -176,20 +182,24 @@ func (r *ShardedUsers) settle(ctx context.Context, key string, token uuid.UUID) 
 }
 
 // abandon ends the claim of a change that will not be made. Another change of
-// the same user may have been, to the same address, and then stands behind it.
+// the same user, to the same address, may have been: then the claim is that
+// one's, and it stays with the sweeper to settle it.
 func (r *ShardedUsers) abandon(ctx context.Context, key string, c claim) error {
 	free, err := r.fence(ctx, c.UserID, key)
-	if entities.KindOf(err) == entities.Conflict {
-		return r.settle(ctx, key, c.Token)
-	}
-	if err != nil {
+	if err != nil || !free {
 		return err
 	}
 	r.at(ctx, "abandoned")
-	if !free {
-		return fmt.Errorf("%s: %w", c.UserID, errCrowded)
-	}
 	return r.release(ctx, key, c.Token)
+}
+
+// judge ends every change of the claim's user that has begun, and then tells
+// whether they carry the address.
+func (r *ShardedUsers) judge(ctx context.Context, key string, c claim) (carried bool, err error) {
+	s := r.router.For(c.UserID.String())
+	var email *string
+	_, err = write(ctx, s, []string{c.UserID.String()}, raiseUser, []any{c.UserID}, &email)
+	return email != nil && *email == key, translateUnseen(s.Name, "raise user's version", err)
 }
 
 // at tells a test how far a write has got.

@@ -60,15 +60,13 @@ func TestStatementsAfterTheirDeadline(t *testing.T) {
 		"releaseEmail":          {releaseEmail, []any{email.Key(), token}},
 		"settleEmail":           {settleEmail, []any{email.Key(), token}},
 		"fenceUser":             {fenceUser, []any{u.ID, other.Key()}},
+		"raiseUser":             {raiseUser, []any{u.ID}},
 		"deleteExpiredKeys":     {deleteExpiredKeys, []any{10}},
 		"deleteExpiredNotes":    {deleteExpiredNotes, []any{10}},
 	} {
 		err := s.Primary.WithContext(t.Context()).Connection(func(db *gorm.DB) error {
-			rows, err := db.Statement.ConnPool.QueryContext(t.Context(), test.statement, append([]any{time.Now().Add(-time.Millisecond)}, test.args...)...)
-			if err != nil {
-				return err
-			}
-			return errors.Join(rows.Close(), rows.Err())
+			_, err := db.Statement.ConnPool.ExecContext(t.Context(), test.statement, append([]any{time.Now().Add(-time.Millisecond)}, test.args...)...)
+			return err
 		})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -107,7 +105,8 @@ func TestStuckWriteDoesNothing(t *testing.T) {
 	}
 }
 
-// TestRoundTrips counts what each call says to the primaries.
+// TestRoundTrips counts what each call says to the primaries. Nobody samples
+// replicas here, so they answer reads too.
 func TestRoundTrips(t *testing.T) {
 	cfg := testcluster.Open(t)
 	proxies := make([]*testcluster.Proxy, len(cfg.Shards))
@@ -130,6 +129,9 @@ func TestRoundTrips(t *testing.T) {
 		return n
 	}
 	shards := b.router.All()
+	for _, s := range shards {
+		b.mustCreate(t, b.emailOn(s)) // the first write asks for the time besides
+	}
 	var u entities.User
 	name, moved := entities.Name("m"), b.emailOn(shards[1])
 	once := b.newUser(t, b.emailOn(shards[0]))
@@ -156,12 +158,11 @@ func TestRoundTrips(t *testing.T) {
 			_, err := b.Update(t.Context(), u.ID, entities.Changes{Email: &u.Email}, nil, time.Now())
 			return err
 		}},
-		{"get", 0, func() error {
-			testcluster.AwaitReplicas(t, b.cfg)
+		{"get", 1, func() error {
 			_, err := b.ByID(t.Context(), u.ID)
 			return err
 		}},
-		{"get by e-mail", 0, func() error {
+		{"get by e-mail", 2, func() error {
 			_, err := b.ByEmail(t.Context(), u.Email)
 			return err
 		}},

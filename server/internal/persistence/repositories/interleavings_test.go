@@ -144,14 +144,14 @@ func (s *scene) checkUsable(t testing.TB) {
 }
 
 // inParallel runs the scenes, some at a time.
-func inParallel(t *testing.T, b *bundle, runs []func(t testing.TB, s *scene)) {
+func inParallel(t *testing.T, b *bundle, runs []func(s *scene)) {
 	t.Helper()
-	next := make(chan func(testing.TB, *scene))
+	next := make(chan func(*scene))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for run := range next {
-				run(t, newScene(t, b))
+				run(newScene(t, b))
 			}
 		})
 	}
@@ -169,12 +169,12 @@ func inParallel(t *testing.T, b *bundle, runs []func(t testing.TB, s *scene)) {
 // other meanwhile, and lets the first go on, or crash.
 func TestTwoWritesInterleaved(t *testing.T) {
 	b := setup(t)
-	var runs []func(testing.TB, *scene)
+	var runs []func(*scene)
 	for _, first := range deeds {
 		for n := 1; n <= b.steps(t, first); n++ {
 			for _, second := range deeds {
 				for _, crash := range []bool{false, true} {
-					runs = append(runs, func(t testing.TB, s *scene) {
+					runs = append(runs, func(s *scene) {
 						a := s.pauseAt(t, n, func(ctx context.Context, users *ShardedUsers) error { return first.do(ctx, s, users) })
 						s.description = fmt.Sprintf("%s to step %d (%s), %s, crash: %t", first.name, n, a.step, second.name, crash)
 						s.check(t, "stopped")
@@ -193,8 +193,7 @@ func TestTwoWritesInterleaved(t *testing.T) {
 		}
 	}
 	inParallel(t, b, runs)
-	b.mustSweep(t)
-	b.checkAll(t, "after the sweep")
+	b.mustSettle(t)
 }
 
 // TestThreeWritesInterleaved stops two writes, does a third, and lets the two go
@@ -208,11 +207,11 @@ func TestThreeWritesInterleaved(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	runs := make([]func(testing.TB, *scene), 0, scenes)
+	runs := make([]func(*scene), 0, scenes)
 	for range scenes {
 		first, second, third := deeds[random.IntN(len(deeds))], deeds[random.IntN(len(deeds))], deeds[random.IntN(len(deeds))]
 		n, m, crash, order := 1+random.IntN(6), 1+random.IntN(6), random.IntN(3), random.IntN(2)
-		runs = append(runs, func(t testing.TB, s *scene) {
+		runs = append(runs, func(s *scene) {
 			one := s.pauseAt(t, n, func(ctx context.Context, users *ShardedUsers) error { return first.do(ctx, s, users) })
 			two := s.pauseAt(t, m, func(ctx context.Context, users *ShardedUsers) error { return second.do(ctx, s, users) })
 			s.description = fmt.Sprintf("%s to step %d (%s), %s to step %d (%s), %s, order %d, crash %d",
@@ -239,8 +238,7 @@ func TestThreeWritesInterleaved(t *testing.T) {
 		})
 	}
 	inParallel(t, b, runs)
-	b.mustSweep(t)
-	b.checkAll(t, "after the sweep")
+	b.mustSettle(t)
 }
 
 // TestReleaseComesLate is the case that a release without a token fails: R1
@@ -282,19 +280,11 @@ func TestCrashesLeaveNothing(t *testing.T) {
 			p.crash()
 			s.description = fmt.Sprintf("%s, crash at step %d (%s)", d.name, n, p.step)
 			s.check(t, "crashed")
-			b.mustSweep(t)
-			if stale := b.checkAll(t, s.description+", swept"); stale != 0 {
-				t.Errorf("%s: %d stale claims are left", s.description, stale)
+			b.mustSettle(t)
+			if t.Failed() {
+				t.Fatal(s.description)
 			}
-			unsettled := 0
-			for _, email := range s.all {
-				if c := b.claimOf(t, email); c != nil && c.UnsettledAt != nil {
-					unsettled++
-				}
-			}
-			if unsettled != 0 {
-				t.Errorf("%s: %d unsettled claims are left", s.description, unsettled)
-			}
+			s.checkUsable(t)
 		}
 	}
 }

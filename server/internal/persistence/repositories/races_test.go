@@ -95,10 +95,7 @@ func TestRaceOfChanges(t *testing.T) {
 		}
 		b.checkOne(t, fmt.Sprintf("round %d", round), email)
 	}
-	b.mustSweep(t)
-	if stale := b.checkAll(t, "at last"); stale != 0 {
-		t.Errorf("%d stale claims are left", stale)
-	}
+	b.mustSettle(t)
 }
 
 // TestSwaps has clients move a few users between a few addresses, delete and
@@ -161,10 +158,7 @@ func TestSwaps(t *testing.T) {
 	}
 	wg.Wait()
 	b.checkAll(t, "after the swaps")
-	b.mustSweep(t)
-	if stale := b.checkAll(t, "after the sweep"); stale > 0 {
-		t.Logf("%d stale claims are left: with no minute's grace the sweeper may settle one that is just being left", stale)
-	}
+	b.mustSettle(t)
 	for _, email := range emails {
 		owned := len(b.holders(t, email)) == 1
 		if err := b.Create(t.Context(), b.newUser(t, email)); owned != (entities.KindOf(err) == entities.Conflict) || !owned && err != nil {
@@ -324,14 +318,8 @@ func TestClaimsComeHome(t *testing.T) {
 	conn := testcluster.Primary(t, b.cfg, 0)
 	testcluster.MustExec(t, conn, "UPDATE users SET email = $2 WHERE id = $1", u.ID, string(moved))
 	testcluster.MustExec(t, conn, "UPDATE email_claims SET email_key = $2, unsettled_at = claimed_at WHERE user_id = $1", u.ID, moved.Key())
-	b.mustSweep(t)
-	if stale := b.checkAll(t, "swept"); stale != 0 {
-		t.Errorf("%d stale claims are left", stale)
-	}
+	b.mustSettle(t)
 	if err := b.Create(t.Context(), b.newUser(t, moved)); entities.KindOf(err) != entities.Conflict {
 		t.Errorf("create: %v; want the address taken", err)
-	}
-	if c := b.claimOf(t, moved); c == nil || c.UnsettledAt != nil {
-		t.Errorf("the claim is %+v, want it settled", c)
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
@@ -19,8 +18,8 @@ const (
 	sweepTimeout  = 30 * time.Second
 	// sweepBatch keeps a statement short however much there is to do.
 	sweepBatch = 500
-	// unsettledFor is how long a claim may be in flight. It is longer than
-	// changeTimeout and all that clocks differ by.
+	// unsettledFor is how long a claim is left alone. Nothing depends on it but
+	// that changes which are under way are not made to begin again.
 	unsettledFor = time.Minute
 )
 
@@ -141,30 +140,33 @@ func (w *Sweeper) sweepClaims(ctx context.Context, s *shard.Shard) (swept int, e
 	}
 }
 
+// sweepClaim settles a claim whose user carries the address, and releases it
+// else. A change that is still under way finds its user's version raised.
 func (w *Sweeper) sweepClaim(ctx context.Context, s *shard.Shard, row claimRow) error {
 	w.users.at(ctx, "seen")
-	if w.users.router.For(row.EmailKey) != s {
-		return w.takeHome(ctx, s, row)
+	carried, err := w.users.judge(ctx, row.EmailKey, claim{row.UserID, row.Token})
+	if err != nil {
+		return err
 	}
-	return w.users.abandon(ctx, row.EmailKey, claim{row.UserID, row.Token})
+	w.users.at(ctx, "judged")
+	switch {
+	case w.users.router.For(row.EmailKey) != s:
+		return w.takeHome(ctx, s, row, carried)
+	case carried:
+		return w.users.settle(ctx, row.EmailKey, row.Token)
+	default:
+		return w.users.release(ctx, row.EmailKey, row.Token)
+	}
 }
 
-// takeHome moves a claim to the shard that owns its address. It is where it is
-// because the address was changed before there were claims.
-func (w *Sweeper) takeHome(ctx context.Context, s *shard.Shard, row claimRow) error {
-	switch free, err := w.users.fence(ctx, row.UserID, row.EmailKey); {
-	case entities.KindOf(err) == entities.Conflict: // the user carries the address
-		token, err := w.users.claimFor(ctx, row.EmailKey, row.UserID)
-		if err != nil {
+// takeHome moves a claim to the shard that owns its address, where it stays to
+// be settled. It is where it is because the address was changed before there
+// were claims.
+func (w *Sweeper) takeHome(ctx context.Context, s *shard.Shard, row claimRow, carried bool) error {
+	if carried {
+		if _, err := w.users.claimFor(ctx, row.EmailKey, row.UserID); err != nil {
 			return fmt.Errorf("user %s has the address of another: %w", row.UserID, err)
 		}
-		if err := w.users.settle(ctx, row.EmailKey, token); err != nil {
-			return err
-		}
-	case err != nil:
-		return err
-	case !free:
-		return fmt.Errorf("user %s: %w", row.UserID, errCrowded)
 	}
 	_, err := write(ctx, s, []string{row.EmailKey}, releaseEmail, []any{row.EmailKey, row.Token})
 	return translateUnseen(s.Name, "release e-mail", err)

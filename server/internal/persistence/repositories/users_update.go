@@ -46,9 +46,8 @@ SELECT false, true, id, name, email, created_at, updated_at, version FROM users
  WHERE id = $2 AND version = $5 AND clock_timestamp() >= $1 AND NOT EXISTS (SELECT FROM changed)`
 )
 
-// changeTimeout bounds a change of address, pauses included. The sweeper takes
-// claims for settled or stale only after the longer unsettledFor, so what it
-// decides cannot be undone by a change that is still under way.
+// changeTimeout bounds a change of address, pauses included, so that it is over
+// before the sweeper sees to what is left of it.
 const changeTimeout = 20 * time.Second
 
 // Update implements repositories.Users.

@@ -62,7 +62,9 @@ func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const grace, alan = `{"name":"Grace","email":"grace@example.com"}`, `{"name":"Alan","email":"alan@example.com"}`
-	post := func(body string, headers ...string) answer { return b.send(t, "POST", "/api/v1/users/", body, headers...) }
+	post := func(body string, headers ...string) answer {
+		return b.send(t, "POST", "/api/v1/users/", body, headers...)
+	}
 
 	first := post(grace, "Idempotency-Key", "k1")
 	if first.status != 201 || first.header.Get("Idempotency-Replayed") != "" || first.header.Get("ETag") != `"1"` {
