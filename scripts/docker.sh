@@ -211,9 +211,8 @@ migrate_make() {
 # and they neither disturb what runs nor end with it. They run on a copy of the checkout; a report is brought back.
 tests() {
   step building 'the image for the tests' build_tests
-  # SYS_PTRACE: root on a machine sees whose a process of the user postgres is, and the tests expect it; root in a container does not.
   # shellcheck disable=SC2016  # the container's shell fills in $1
-  docker run --rm --init --shm-size 1g --cap-add SYS_PTRACE -e RUNTIME=native -e "CI=${CI:-}" -v "$PWD:/checkout:ro" -v "$PWD:/reports" -v "$project-tests:/cache" \
+  docker run --rm --init --shm-size 1g -e RUNTIME=native -e "CI=${CI:-}" -v "$PWD:/checkout:ro" -v "$PWD:/reports" -v "$project-tests:/cache" \
     messenger-clone/server:test bash -c '
       set -euo pipefail
       tar -C /checkout --exclude=./.build --exclude=./.state --exclude=./server/tmp -c . | tar -x --no-same-owner

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
@@ -197,11 +201,13 @@ func TestRawRequests(t *testing.T) {
 	must[any](t, s, "GET", "/health", "", 200)
 }
 
-// TestWithoutSharding runs on shard 0 alone, with and without its replica.
+// TestWithoutSharding runs on shard 0 alone, with and without its replica. The
+// shard says meanwhile that it is the only one; as one of five it is refused.
 func TestWithoutSharding(t *testing.T) {
 	for _, replica := range []string{"", "none"} {
 		t.Run("replica="+replica, func(t *testing.T) {
 			cfg := testcluster.Open(t)
+			beAlone(t, cfg)
 			settings := []string{"SHARDING_ENABLED=false"}
 			if replica != "" {
 				settings = append(settings, "SHARD_0_REPLICA_ADDR="+replica)
@@ -219,4 +225,24 @@ func TestWithoutSharding(t *testing.T) {
 			awaitHealth(t, s, "ok", "ok", 200)
 		})
 	}
+}
+
+// beAlone has shard 0 be a database without a ring until the test ends.
+func beAlone(t *testing.T, cfg config.Config) {
+	t.Helper()
+	conn := testcluster.Primary(t, cfg, 0)
+	const identity = "SELECT (shard_count, virtual_nodes, ring_checksum)::text FROM shard_identity"
+	was := testcluster.MustQuery[string](t, conn, identity)[0]
+	testcluster.MustExec(t, conn, "UPDATE shard_identity SET shard_count = 1, virtual_nodes = 0, ring_checksum = ''")
+	t.Cleanup(func() {
+		conn, err := pgx.Connect(context.Background(), cfg.DatabaseURL(cfg.Shards[0].Primary, cfg.DBOwner, cfg.DBOwnerPassword).String())
+		if err == nil {
+			_, err = conn.Exec(context.Background(), "UPDATE shard_identity SET (shard_count, virtual_nodes, ring_checksum) = ROW"+was)
+			_ = conn.Close(context.Background())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	testcluster.AwaitReplicas(t, cfg)
 }

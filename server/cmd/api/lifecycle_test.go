@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -90,11 +91,12 @@ func TestStopDoesNotWaitForTheSilent(t *testing.T) {
 
 // TestStopUnderLoad stops the API while clients write over connections that
 // they keep. Each sees answers, then that nobody listens, and nothing between;
-// what was answered is stored.
+// what was answered is stored. Where the system does not let a worker refuse new
+// connections (containers, ordinary users), the newest may be reset.
 func TestStopUnderLoad(t *testing.T) {
 	cfg := testcluster.Open(t)
 	s := start(t)
-	var created, sent atomic.Int64
+	var created, sent, reset atomic.Int64
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
@@ -103,6 +105,10 @@ func TestStopUnderLoad(t *testing.T) {
 				status, body, err := s.send("POST", "/api/v1/users/", createBody("n", fmt.Sprintf("u%d@example.com", i)))
 				if errors.Is(err, syscall.ECONNREFUSED) {
 					return
+				}
+				if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) {
+					reset.Add(1)
+					continue
 				}
 				if err != nil || status != 201 {
 					t.Errorf("got %d %s, %v; want 201", status, body, err)
@@ -126,8 +132,12 @@ func TestStopUnderLoad(t *testing.T) {
 	for i := range cfg.Shards {
 		stored += len(testcluster.MustQuery[string](t, testcluster.Primary(t, cfg, i), "SELECT email FROM users"))
 	}
-	if int64(stored) != created.Load() {
-		t.Errorf("%d users are stored, %d were answered", stored, created.Load())
+	if n := int64(stored); n < created.Load() || n > created.Load()+reset.Load() {
+		t.Errorf("%d users are stored, %d were answered, %d connections reset", stored, created.Load(), reset.Load())
+	}
+	warned := len(s.matching(func(l logLine) bool { return l.Msg == "connections may be reset" })) > 0
+	if n := reset.Load(); n > 0 && !warned || n > 16 {
+		t.Errorf("%d connections were reset", n)
 	}
 }
 

@@ -73,6 +73,8 @@ func (c *cluster) poolerINI(i int) ([]byte, error) {
 		shard.Database, toHost, toPort, c.path("conf", "pgbouncer.ini"), host, port, c.path("conf", "pgbouncer-users.txt")), nil
 }
 
+func (c *cluster) redisPIDFile() string { return c.path("run", "redis.pid") }
+
 func (c *cluster) supervisorFile() string { return c.path("conf", "supervisord.conf") }
 
 // supervisorConf lists every process for supervisord, which starts again what
@@ -117,7 +119,7 @@ func (c *cluster) supervisorConf(withAPI bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs[redisName] = command(redis, c.path("conf", "redis.conf"), "--bind", host, "--port", port, "--dir", c.path("run"), "--daemonize", "no")
+	programs[redisName] = command(redis, c.path("conf", "redis.conf"), "--bind", host, "--port", port, "--dir", c.path("run"), "--pidfile", c.redisPIDFile(), "--daemonize", "no")
 
 	for priority, group := range c.groups() {
 		fmt.Fprintf(&b, "\n[group:%s]\n", group.name)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -41,12 +43,15 @@ func (c *cluster) stopStrays(ctx context.Context) error {
 }
 
 // strays finds processes by the paths on their command lines; a folder of ours
-// in one of them means it was started by us.
+// in one of them means it was started by us. Redis shows none there, but writes
+// down its process.
 func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 	all, err := ps.ProcessesWithContext(ctx)
 	if err != nil {
 		return nil, err
 	}
+	text, _ := os.ReadFile(c.redisPIDFile()) // there is none before the first start
+	redis, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32)
 	programs := []string{"postgres", "pgbouncer", "redis-server", "supervisord"}
 	return slices.DeleteFunc(all, func(p *ps.Process) bool {
 		words, err := p.CmdlineSliceWithContext(ctx)
@@ -55,8 +60,9 @@ func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 		}
 		name, _ := p.NameWithContext(ctx)
 		line := strings.Join(words, " ")
-		cwd, _ := p.CwdWithContext(ctx) // Redis shows no path on its command line, but works in our folder
-		ours := slices.Contains(programs, name) && strings.Contains(line+" "+cwd, c.dir+"/") ||
+		cwd, _ := p.CwdWithContext(ctx)
+		ours := slices.Contains(programs, name) && strings.Contains(line, c.dir+"/") ||
+			name == "redis-server" && int64(p.Pid) == redis ||
 			strings.HasPrefix(line, c.root+"/.build/air") ||
 			cwd == filepath.Join(c.root, "server") && strings.Contains(line, "tmp/api")
 		return !ours
