@@ -88,7 +88,7 @@ func (c *cluster) identify(ctx context.Context, i instance) (recovering, streami
 	}
 	conn, err := c.connect(ctx, i.addr)
 	if err != nil {
-		return false, false, explainConnect(err)
+		return false, false, c.explainConnect(err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	var got uint64
@@ -106,10 +106,10 @@ func (c *cluster) identify(ctx context.Context, i instance) (recovering, streami
 }
 
 // explainConnect tells a wrong password from a server that is not there yet.
-func explainConnect(err error) error {
+func (c *cluster) explainConnect(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "28P01" {
-		return finalError{errors.New("refuses the password in .env.secrets: the data was made with another file; bring that one back, or remove the data with `make down-clean`")}
+		return finalError{fmt.Errorf("refuses the password in .env.secrets: the data in %s was made with another file; bring that one back, or remove the data with `make down-clean`", c.dir)}
 	}
 	return err
 }
