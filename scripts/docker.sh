@@ -185,18 +185,19 @@ db_shell() {
     'PGPASSWORD=$DB_OWNER_PASSWORD exec psql -h 127.0.0.1 -U "$DB_OWNER" -d "${DB_NAME}_$SHARD"'
 }
 
-# migrate COMMAND: the migration tool, in a container of its own, straight to the primaries.
-migrate() {
+# tool PROGRAM ARGUMENT...: the migration tool or verify, in a container of its own, straight to the primaries.
+tool() {
+  local name=$1
+  shift
   is_running shard-0 || die 'The databases are not running: start them with  make up'
   build migrate
-  # shellcheck disable=SC2016  # the container's shell fills in $@
-  local program='exec migration "$@"'
+  local program="exec $name \"\$@\"" # the container's shell fills in $@
   if [ "$target" = dev ]; then
-    program="env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ ./tools/migration && $program"
+    program="env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ ./tools/$name && $program"
   fi
   local tty=(-T)
   [ ! -t 0 ] || tty=() # `down` asks first
-  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" migration "$@"
+  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" "$name" "$@"
 }
 
 # migrate_make NAME: writes into the checkout, so it runs as its owner and with the folder writable.
@@ -240,6 +241,7 @@ case ${1:-} in
   db-shell) db_shell "${SHARD:-0}" ;;
   migrate-make) migrate_make "${NAME:-}" ;;
   test | test-long | test-coverage | lint) tests "$1" ;;
-  migrate-up | migrate-down | migrate-latest | migrate-status) migrate "${1#migrate-}" ;;
+  migrate-up | migrate-down | migrate-latest | migrate-status) tool migration "${1#migrate-}" ;;
+  verify) tool verify ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac
