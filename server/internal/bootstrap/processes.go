@@ -51,6 +51,7 @@ func runMaster(ctx context.Context, w io.Writer) error {
 	}
 	limitRuntime(cfg)
 	log := newLogger(w, cfg.LogLevel)
+	logSettings(log, cfg)
 	if err := checkLimits(ctx, cfg, log); err != nil {
 		return fmt.Errorf("pool sizes: %w", err)
 	}
@@ -113,4 +114,13 @@ func limitRuntime(cfg config.Config) {
 
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).With("pid", os.Getpid())
+}
+
+// logSettings tells an operator what the settings come to, for each process.
+func logSettings(log *slog.Logger, cfg config.Config) {
+	log.Info("settings", "addr", cfg.Addr(), "shards", len(cfg.Shards), "sharding_enabled", cfg.ShardingEnabled, "workers", cfg.Workers,
+		"gc_percent", int(cfg.GCPercent), "memory_limit_bytes", cfg.MemoryPerProcess(),
+		slog.Group("per_worker_and_shard",
+			"write_open", cfg.PerWorker(cfg.DBWriteMaxOpenConns), "write_idle", cfg.PerWorker(cfg.DBWriteMaxIdleConns),
+			"read_open", cfg.PerWorker(cfg.DBReadMaxOpenConns), "read_idle", cfg.PerWorker(cfg.DBReadMaxIdleConns)))
 }
