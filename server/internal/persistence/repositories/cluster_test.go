@@ -46,7 +46,8 @@ func open(t testing.TB, cfg config.Config) *bundle {
 	for _, s := range cfg.Shards {
 		nodes = append(nodes, shard.Node{Name: s.Name, Primary: conn(s.Pooler), Replica: conn(s.Replica)})
 	}
-	router, err := shard.NewRouter(nodes, shard.Limits{WriteOpen: 80, WriteIdle: 80, ReadOpen: 20, ReadIdle: 20, ReadTimeout: time.Second})
+	// More would race for the pooler's logins, not for addresses.
+	router, err := shard.NewRouter(nodes, shard.Limits{WriteOpen: 24, WriteIdle: 24, ReadOpen: 20, ReadIdle: 20, ReadTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

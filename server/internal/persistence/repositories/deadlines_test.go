@@ -95,7 +95,8 @@ func TestStuckWriteDoesNothing(t *testing.T) {
 	}
 	testcluster.MustExec(t, conn, "COMMIT")
 	testcluster.Await(t, func() error {
-		if n := testcluster.MustQuery[int](t, conn, "SELECT count(*)::int FROM pg_stat_activity WHERE usename = $1 AND state = 'active'", b.cfg.DBUser)[0]; n > 0 {
+		const held = "SELECT count(*)::int FROM pg_locks WHERE relation = 'users'::regclass AND mode = 'RowExclusiveLock'"
+		if n := testcluster.MustQuery[int](t, conn, held)[0]; n > 0 {
 			return fmt.Errorf("%d statements are still running", n)
 		}
 		return nil

@@ -2,6 +2,7 @@ package repositories
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,17 +13,19 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
 // scene is two users and the addresses that they and others are after. Alice
-// lives on another shard than her address, Bob on the same.
+// lives on another shard than her address, Bob on the same. Bob has a claim to
+// the abandoned address, from a change that crashed; Alice was about to be deleted.
 type scene struct {
 	*bundle
 	alice, bob  uuid.UUID
 	aliceEmail  entities.Email
 	bobEmail    entities.Email
 	free        entities.Email // on Alice's shard
-	elsewhere   entities.Email // on no shard of theirs
+	abandoned   entities.Email // on no shard of theirs
 	all         []entities.Email
 	description string
 }
@@ -30,11 +33,16 @@ type scene struct {
 func newScene(t testing.TB, b *bundle) *scene {
 	t.Helper()
 	shards := b.router.All()
-	s := &scene{bundle: b, aliceEmail: b.emailOn(shards[1]), bobEmail: b.emailOn(shards[2]), free: b.emailOn(shards[0]), elsewhere: b.emailOn(shards[3])}
+	s := &scene{bundle: b, aliceEmail: b.emailOn(shards[1]), bobEmail: b.emailOn(shards[2]), free: b.emailOn(shards[0]), abandoned: b.emailOn(shards[3])}
 	s.alice = b.mustCreate(t, b.emailOn(shards[0])).ID
 	b.mustChange(t, s.alice, s.aliceEmail)
 	s.bob = b.mustCreate(t, s.bobEmail).ID
-	s.all = []entities.Email{s.aliceEmail, s.bobEmail, s.free, s.elsewhere}
+	b.pauseAt(t, 2, func(ctx context.Context, users *ShardedUsers) error {
+		_, err := users.Update(ctx, s.bob, entities.Changes{Email: &s.abandoned}, nil, time.Now())
+		return err
+	}).crash()
+	b.pauseAt(t, 2, func(ctx context.Context, users *ShardedUsers) error { return users.Delete(ctx, s.alice, nil) }).crash()
+	s.all = []entities.Email{s.aliceEmail, s.bobEmail, s.free, s.abandoned}
 	return s
 }
 
@@ -69,17 +77,18 @@ func remove(who func(*scene) uuid.UUID) func(context.Context, *scene, *ShardedUs
 var deeds = func() []deed {
 	alice, bob := func(s *scene) uuid.UUID { return s.alice }, func(s *scene) uuid.UUID { return s.bob }
 	hers, his := func(s *scene) entities.Email { return s.aliceEmail }, func(s *scene) entities.Email { return s.bobEmail }
-	free, elsewhere := func(s *scene) entities.Email { return s.free }, func(s *scene) entities.Email { return s.elsewhere }
+	free, abandoned := func(s *scene) entities.Email { return s.free }, func(s *scene) entities.Email { return s.abandoned }
 	return []deed{
 		{"alice->free", change(alice, free)},
-		{"alice->elsewhere", change(alice, elsewhere)},
+		{"alice->abandoned", change(alice, abandoned)},
 		{"alice->hers", change(alice, hers)},
 		{"alice->his", change(alice, his)},
 		{"bob->free", change(bob, free)},
-		{"bob->elsewhere", change(bob, elsewhere)},
+		{"bob->abandoned", change(bob, abandoned)},
 		{"bob->hers", change(bob, hers)},
 		{"bob->his", change(bob, his)},
 		{"create free", create(free)},
+		{"create abandoned", create(abandoned)},
 		{"create hers", create(hers)},
 		{"create his", create(his)},
 		{"delete alice", remove(alice)},
@@ -166,14 +175,20 @@ func inParallel(t *testing.T, b *bundle, runs []func(s *scene)) {
 }
 
 // TestTwoWritesInterleaved stops every write at each of its steps, does every
-// other meanwhile, and lets the first go on, or crash.
+// other meanwhile, and lets the first go on, or crash: in turn, or in a long test
+// both of it.
 func TestTwoWritesInterleaved(t *testing.T) {
 	b := setup(t)
 	var runs []func(*scene)
 	for _, first := range deeds {
-		for n := 1; n <= b.steps(t, first); n++ {
+		for n := range b.steps(t, first) {
+			n++
 			for _, second := range deeds {
-				for _, crash := range []bool{false, true} {
+				crashes := []bool{len(runs)%2 == 0}
+				if os.Getenv("TEST_LONG") != "" {
+					crashes = []bool{false, true}
+				}
+				for _, crash := range crashes {
 					runs = append(runs, func(s *scene) {
 						a := s.pauseAt(t, n, func(ctx context.Context, users *ShardedUsers) error { return first.do(ctx, s, users) })
 						s.description = fmt.Sprintf("%s to step %d (%s), %s, crash: %t", first.name, n, a.step, second.name, crash)
@@ -269,12 +284,71 @@ func TestReleaseComesLate(t *testing.T) {
 	s.check(t, "afterwards")
 }
 
+// TestFenceMeetsTheChange has a fence wait for the very change that it is to
+// prevent: the statement began before that, so it sees a user who is neither
+// fenced nor carries the address.
+func TestFenceMeetsTheChange(t *testing.T) {
+	b := setup(t)
+	for _, taker := range []deed{
+		{"create", create(func(s *scene) entities.Email { return s.free })},
+		{"change", change(func(s *scene) uuid.UUID { return s.bob }, func(s *scene) entities.Email { return s.free })},
+	} {
+		s := newScene(t, b)
+		s.description = taker.name
+		b.pauseAt(t, 2, func(ctx context.Context, users *ShardedUsers) error { // the claim is made
+			_, err := users.Update(ctx, s.alice, entities.Changes{Email: &s.free}, nil, time.Now())
+			return err
+		}).crash()
+		conn, other := testcluster.Primary(t, b.cfg, 0), testcluster.Primary(t, b.cfg, 0)
+		testcluster.MustExec(t, conn, "BEGIN")
+		testcluster.MustExec(t, conn, "UPDATE users SET email = $2, version = version + 1 WHERE id = $1", s.alice, string(s.free))
+		done := make(chan error, 1)
+		go func() { done <- taker.do(t.Context(), s, b.ShardedUsers) }()
+		testcluster.Await(t, func() error {
+			if testcluster.MustQuery[int](t, other, "SELECT count(*)::int FROM pg_locks WHERE NOT granted")[0] == 0 {
+				return errors.New("nobody waits for the user's lock")
+			}
+			return nil
+		})
+		testcluster.MustExec(t, conn, "COMMIT")
+		if err := <-done; entities.KindOf(err) != entities.Conflict {
+			t.Errorf("%s: got %v, want the address taken", taker.name, err)
+		}
+		s.check(t, "at last")
+	}
+}
+
+// TestSettleComesLate has the sweeper find a claim in order, and stop before it
+// says so, while the user leaves the address and crashes before the release.
+func TestSettleComesLate(t *testing.T) {
+	b := setup(t)
+	s := newScene(t, b)
+	sweep := b.pauseAt(t, 2, func(ctx context.Context, users *ShardedUsers) error {
+		w := &Sweeper{users: users}
+		return w.sweepClaim(ctx, b.router.For(s.aliceEmail.Key()), *b.claimOf(t, s.aliceEmail))
+	})
+	change := b.pauseAt(t, 4, func(ctx context.Context, users *ShardedUsers) error {
+		_, err := users.Update(ctx, s.alice, entities.Changes{Email: &s.free}, nil, time.Now())
+		return err
+	})
+	if sweep.step != "judged" || change.step != "changed" {
+		t.Fatalf("they stand at %q and %q, want judged and changed", sweep.step, change.step)
+	}
+	change.crash()
+	if err := sweep.finish(); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSettle(t)
+	s.checkUsable(t)
+}
+
 // TestCrashesLeaveNothing crashes each write at each of its steps: whatever
 // stands, the sweeper finds, and nothing stale stays.
 func TestCrashesLeaveNothing(t *testing.T) {
 	b := setup(t)
 	for _, d := range deeds {
-		for n := 1; n <= b.steps(t, d); n++ {
+		for n := range b.steps(t, d) {
+			n++
 			s := newScene(t, b)
 			p := b.pauseAt(t, n, func(ctx context.Context, users *ShardedUsers) error { return d.do(ctx, s, users) })
 			p.crash()
