@@ -231,13 +231,13 @@ func TestWithoutSharding(t *testing.T) {
 func beAlone(t *testing.T, cfg config.Config) {
 	t.Helper()
 	conn := testcluster.Primary(t, cfg, 0)
-	const identity = "SELECT (shard_count, virtual_nodes, ring_checksum)::text FROM shard_identity"
-	was := testcluster.MustQuery[string](t, conn, identity)[0]
+	restore := testcluster.MustQuery[string](t, conn, `SELECT format('UPDATE shard_identity SET shard_count = %s, virtual_nodes = %s, ring_checksum = %L',
+		shard_count, virtual_nodes, ring_checksum) FROM shard_identity`)[0]
 	testcluster.MustExec(t, conn, "UPDATE shard_identity SET shard_count = 1, virtual_nodes = 0, ring_checksum = ''")
 	t.Cleanup(func() {
 		conn, err := pgx.Connect(context.Background(), cfg.DatabaseURL(cfg.Shards[0].Primary, cfg.DBOwner, cfg.DBOwnerPassword).String())
 		if err == nil {
-			_, err = conn.Exec(context.Background(), "UPDATE shard_identity SET (shard_count, virtual_nodes, ring_checksum) = ROW"+was)
+			_, err = conn.Exec(context.Background(), restore)
 			_ = conn.Close(context.Background())
 		}
 		if err != nil {
