@@ -45,24 +45,25 @@ func TestStatementsAfterTheirDeadline(t *testing.T) {
 		statement string
 		args      []any
 	}{
-		"createUser":            {createUser.fresh, []any{other.Key(), id, "n", string(other), now, nil}},
-		"createUser, take over": {createUser.takeOver, []any{email.Key(), id, "n", string(other), now, token}},
-		"createUserOnce":        {createUserOnce.fresh, []any{other.Key(), id, "n", string(other), now, nil, hash, now}},
-		"recordCreate":          {recordCreate, []any{[]byte("new"), hash, id, "n", string(other), now, 1}},
-		"renewRecord":           {renewRecord, []any{hash, hash, id, "n", string(other), now, 1}},
-		"updateUser":            {updateUser, []any{u.ID, "m", nil, nil, now, nil}},
-		"moveUser":              {moveUser, []any{u.ID, "m", string(other), 1, now, email.Key()}},
-		"deleteUser":            {deleteUser, []any{u.ID, nil}},
-		"deleteMovedUser":       {deleteMovedUser, []any{u.ID, 1}},
-		"claimEmail":            {claimEmail, []any{other.Key(), id}},
-		"takeEmail":             {takeEmail, []any{email.Key(), id, token}},
-		"leaveEmail":            {leaveEmail, []any{email.Key(), u.ID}},
-		"releaseEmail":          {releaseEmail, []any{email.Key(), token}},
-		"settleEmail":           {settleEmail, []any{email.Key(), token}},
-		"fenceUser":             {fenceUser, []any{u.ID, other.Key()}},
-		"raiseUser":             {raiseUser, []any{u.ID}},
-		"deleteExpiredKeys":     {deleteExpiredKeys, []any{10}},
-		"deleteExpiredNotes":    {deleteExpiredNotes, []any{10}},
+		"createUser":         {createUser, []any{other.Key(), id, "n", string(other), now}},
+		"createUserOver":     {createUserOver, []any{email.Key(), id, "n", string(other), now, token}},
+		"createUserOnce":     {createUserOnce, []any{other.Key(), id, "n", string(other), now, hash, now}},
+		"createUserOnceOver": {createUserOnceOver, []any{email.Key(), id, "n", string(other), now, hash, now, token}},
+		"recordCreate":       {recordCreate, []any{[]byte("new"), hash, id, "n", string(other), now, 1}},
+		"renewRecord":        {renewRecord, []any{hash, hash, id, "n", string(other), now, 1}},
+		"updateUser":         {updateUser, []any{u.ID, "m", nil, nil, now, nil}},
+		"moveUser":           {moveUser, []any{u.ID, "m", string(other), 1, now, email.Key()}},
+		"deleteUser":         {deleteUser, []any{u.ID, nil}},
+		"deleteMovedUser":    {deleteMovedUser, []any{u.ID, 1}},
+		"claimEmail":         {claimEmail, []any{other.Key(), id}},
+		"takeEmail":          {takeEmail, []any{email.Key(), id, token}},
+		"leaveEmail":         {leaveEmail, []any{email.Key(), u.ID}},
+		"releaseEmail":       {releaseEmail, []any{email.Key(), token}},
+		"settleEmail":        {settleEmail, []any{email.Key(), token}},
+		"fenceUser":          {fenceUser, []any{u.ID, other.Key()}},
+		"raiseUser":          {raiseUser, []any{u.ID}},
+		"deleteExpiredKeys":  {deleteExpiredKeys, []any{10}},
+		"deleteExpiredNotes": {deleteExpiredNotes, []any{10}},
 	} {
 		err := s.Primary.WithContext(t.Context()).Connection(func(db *gorm.DB) error {
 			_, err := db.Statement.ConnPool.ExecContext(t.Context(), test.statement, append([]any{time.Now().Add(-time.Millisecond)}, test.args...)...)
@@ -142,12 +143,12 @@ func TestRoundTrips(t *testing.T) {
 		do   func() error
 	}{
 		{"create", 1, func() error { u = b.mustCreate(t, b.emailOn(shards[0])); return nil }},
-		{"create, taken", 1, func() error { return wantConflict(b.Create(t.Context(), b.newUser(t, u.Email))) }},
+		{"create, taken", 2, func() error { return wantConflict(b.Create(t.Context(), b.newUser(t, u.Email))) }},
 		{"create once", 2, func() error {
 			_, _, err := b.CreateOnce(t.Context(), once, entities.NewOnce("k", once.Name, once.Email, time.Hour))
 			return err
 		}},
-		{"create once, again", 2, func() error {
+		{"create once, again", 4, func() error {
 			_, _, err := b.CreateOnce(t.Context(), once, entities.NewOnce("k", once.Name, once.Email, time.Hour))
 			return err
 		}},
@@ -167,8 +168,8 @@ func TestRoundTrips(t *testing.T) {
 			_, err := b.ByEmail(t.Context(), u.Email)
 			return err
 		}},
-		{"change of address", 4, func() error { b.mustChange(t, u.ID, moved); return nil }},
-		{"change of address, moved before", 6, func() error { b.mustChange(t, u.ID, b.emailOn(shards[2])); return nil }},
+		{"change of address", 5, func() error { b.mustChange(t, u.ID, moved); return nil }},
+		{"change of address, moved before", 7, func() error { b.mustChange(t, u.ID, b.emailOn(shards[2])); return nil }},
 		{"delete, moved", 4, func() error { return b.Delete(t.Context(), u.ID, nil) }},
 		{"delete", 1, func() error { return b.Delete(t.Context(), once.ID, nil) }},
 	} {

@@ -12,27 +12,58 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
-// write runs one of this package's statements on the shard's primary, where it
-// changes what is stored under the keys. Each takes its deadline as $1 and
-// answers with at most one row, whose first columns say whether it did its work
-// and whether it came too late for it; the others are scanned into dest.
+// query is one of this package's statements, with its arguments from $2 on and
+// where its row is scanned into. $1 is always the write's deadline.
 //
-// The statements go past GORM's builder, which would number $1 anew wherever it
+// Statements go past GORM's builder, which would number $1 anew wherever it
 // stands, but not past its connection.
+type query struct {
+	sql  string
+	args []any
+	dest []any
+}
+
+// row runs the query, and tells whether it answered with a row.
+func (q query) row(db *gorm.DB, deadline time.Time, before ...any) (found bool, err error) {
+	args := append([]any{deadline}, q.args...)
+	err = db.Statement.ConnPool.QueryRowContext(db.Statement.Context, q.sql, args...).Scan(append(before, q.dest...)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// write runs a statement on the shard's primary, where it changes what is stored
+// under the keys. It answers with at most one row, whose first columns say
+// whether it did its work and whether it came too late for it.
 func write(ctx context.Context, s *shard.Shard, keys []string, statement string, args []any, dest ...any) (did bool, err error) {
+	q := query{statement, args, dest}
 	err = s.Write(ctx, keys, func(db *gorm.DB, deadline time.Time) error {
 		var late bool
-		args := append([]any{deadline}, args...)
-		err := db.Statement.ConnPool.QueryRowContext(db.Statement.Context, statement, args...).
-			Scan(append([]any{&did, &late}, dest...)...)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			did = false
-			return nil
-		case err == nil && !did && late:
+		found, err := q.row(db, deadline, &did, &late)
+		if did = did && found; err == nil && !did && late {
 			return shard.ErrTooLate
 		}
 		return err
+	})
+	return did, err
+}
+
+// writeOrLook is write for the statements that count. They answer whether they
+// did their work, and no more, if with a row at all: to say in the same statement
+// why they did not would cost a third more to plan, each time. So another is
+// asked then, which says first whether it was too late.
+func writeOrLook(ctx context.Context, s *shard.Shard, keys []string, do, look query) (did bool, err error) {
+	err = s.Write(ctx, keys, func(db *gorm.DB, deadline time.Time) error {
+		found, err := do.row(db, deadline, &did)
+		if did = did && found; err != nil || did {
+			return err
+		}
+		var late bool
+		if _, err := look.row(db, deadline, &late); err != nil || !late {
+			return err
+		}
+		return shard.ErrTooLate
 	})
 	return did, err
 }

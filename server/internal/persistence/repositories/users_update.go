@@ -13,20 +13,16 @@ import (
 )
 
 const (
-	// updateUser makes changes that leave the user's address the same, and else
-	// says how the user is.
+	// updateUser makes changes that leave the user's address the same.
 	updateUser = `
-WITH changed AS (
-    UPDATE users
-       SET name = coalesce($3::text, name), email = coalesce($4::text, email), updated_at = $6::timestamptz, version = version + 1
-     WHERE id = $2 AND clock_timestamp() < $1::timestamptz
-       AND ($5::text IS NULL OR email_key = $5) AND ($7::bigint[] IS NULL OR version = ANY ($7))
-    RETURNING id, name, email, created_at, updated_at, version
-)
-SELECT true, false, id, name, email, created_at, updated_at, version FROM changed
-UNION ALL
-SELECT false, clock_timestamp() >= $1, id, name, email, created_at, updated_at, version FROM users
- WHERE id = $2 AND NOT EXISTS (SELECT FROM changed)`
+UPDATE users
+   SET name = coalesce($3, name), email = coalesce($4, email), updated_at = $6, version = version + 1
+ WHERE id = $2 AND clock_timestamp() < $1::timestamptz
+   AND ($5::text IS NULL OR email_key = $5) AND ($7::bigint[] IS NULL OR version = ANY ($7))
+RETURNING true, id, name, email, created_at, updated_at, version`
+
+	lookAtUser = `
+SELECT clock_timestamp() >= $1::timestamptz, id, name, email, created_at, updated_at, version FROM users WHERE id = $2`
 
 	// moveUser makes changes that give the user another address, at the version
 	// that was read before that address was claimed. The claim of the one before
@@ -74,7 +70,7 @@ func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Chan
 		case !match.Accept(row.Version):
 			return entities.User{}, errChanged
 		case c.Email == nil || entities.Email(row.Email).Key() == c.Email.Key():
-			continue // it has changed between two looks of one statement
+			continue // the user has changed between statement and look
 		}
 		r.at(ctx, "read")
 		if mine.Token, err = r.claimFor(ctx, c.Email.Key(), id); err != nil {
@@ -99,7 +95,8 @@ func (r *ShardedUsers) updateInPlace(ctx context.Context, s *shard.Shard, id uui
 		k := c.Email.Key()
 		key = &k
 	}
-	did, err = write(ctx, s, []string{id.String()}, updateUser, []any{id, c.Name, c.Email, key, now, int64s(match)}, row.columns()...)
+	do := query{updateUser, []any{id, c.Name, c.Email, key, now, int64s(match)}, row.columns()}
+	did, err = writeOrLook(ctx, s, []string{id.String()}, do, query{lookAtUser, []any{id}, row.columns()})
 	return row, did, err
 }
 

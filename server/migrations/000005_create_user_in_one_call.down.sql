@@ -1,0 +1,3 @@
+-- A server that needs the function cannot create users without it.
+
+DROP FUNCTION create_user;
