@@ -137,7 +137,8 @@ func TestStatements(t *testing.T) {
 	for _, said := range pooler.Messages() {
 		for _, exchange := range exchanges(said) {
 			text, prepared := statement(exchange)
-			if !strings.Contains(text, "users") || strings.HasPrefix(strings.TrimSpace(text), "SELECT") {
+			creates := strings.HasPrefix(text, "SELECT create_user(")
+			if !creates && (!strings.Contains(text, "users") || strings.HasPrefix(strings.TrimSpace(text), "SELECT")) {
 				if verb := strings.ToUpper(strings.TrimSpace(text)); strings.HasPrefix(verb, "BEGIN") || strings.HasPrefix(verb, "COMMIT") {
 					t.Errorf("PgBouncer is told %s", text)
 				}
