@@ -51,30 +51,6 @@ func (r *ShardedUsers) ByID(ctx context.Context, id uuid.UUID) (entities.User, e
 	return userFromRow(row), nil
 }
 
-// ListAcross implements repositories.Users. Any shard may hold the whole page,
-// so each is asked for everything up to the page's end and one row more, which
-// tells whether there is a next page.
-func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) ([]entities.User, bool, error) {
-	upTo := p.Offset() + p.Limit() + 1
-	lists := make([][]userRow, len(r.router.All()))
-	err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
-		return s.ReadAny(ctx, func(db *gorm.DB) error {
-			lists[i] = nil // a replica may have failed halfway
-			return db.Order("created_at DESC, id DESC").Limit(upTo).Find(&lists[i]).Error
-		})
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	rows := mergeNewestFirst(lists, p.Offset(), p.Limit()+1)
-	more := len(rows) > p.Limit()
-	users := make([]entities.User, 0, p.Limit())
-	for _, row := range rows[:min(len(rows), p.Limit())] {
-		users = append(users, userFromRow(row))
-	}
-	return users, more, nil
-}
-
 // CountPerShard implements repositories.Users.
 func (r *ShardedUsers) CountPerShard(ctx context.Context) ([]entities.ShardCount, error) {
 	counts := make([]entities.ShardCount, len(r.router.All()))

@@ -1,7 +1,6 @@
 package repositories
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,36 +37,4 @@ func userFromRow(r userRow) entities.User {
 		UpdatedAt: r.UpdatedAt.UTC(),
 		Version:   r.Version,
 	}
-}
-
-// newer is the list's order: by creation, and by id within a microsecond.
-func newer(a, b *userRow) bool {
-	if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-		return c > 0
-	}
-	return bytes.Compare(a.ID[:], b.ID[:]) > 0
-}
-
-// mergeNewestFirst merges lists that are each newest first and returns up to
-// take rows of the result after the first skip. It consumes the lists.
-func mergeNewestFirst(lists [][]userRow, skip, take int) []userRow {
-	merged := make([]userRow, 0, take)
-	for len(merged) < take {
-		head := -1
-		for i := range lists {
-			if len(lists[i]) > 0 && (head < 0 || newer(&lists[i][0], &lists[head][0])) {
-				head = i
-			}
-		}
-		if head < 0 {
-			break
-		}
-		if skip > 0 {
-			skip--
-		} else {
-			merged = append(merged, lists[head][0])
-		}
-		lists[head] = lists[head][1:]
-	}
-	return merged
 }
