@@ -91,7 +91,7 @@ func TestWhatIsNotAnAnswer(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{"Problem", 503, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"shard-3 does not answer"}`, "answered 503: shard-3 does not answer"},
+		{"Problem", 503, `{"type":"/problems/shard-unavailable","title":"Shard unavailable","status":503,"detail":"shard-3 does not answer"}`, "answered 503: shard-3 does not answer"},
 		{"ProblemWithoutDetail", 500, `{"title":"Internal Server Error"}`, "answered 500: Internal Server Error"},
 		{"AnotherServer", 200, "<html>", "is not this API"},
 		{"AnotherServersJSON", 200, `{"hello":"world"}`, "is not this API"},

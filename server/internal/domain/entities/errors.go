@@ -18,6 +18,7 @@ const (
 	PreconditionFailed // the user is not of a version that the write accepts
 	KeyReused          // an idempotency key stands for another request
 	OutcomeUnknown     // the write may have happened, or happen yet
+	Contended          // others kept getting in first
 )
 
 // Error is a failure as the layers pass it on: its Kind decides the status, its
@@ -26,6 +27,7 @@ type Error struct {
 	Kind    Kind
 	Message string
 	Fields  []FieldError // of an Invalid input, what is wrong with each field
+	Shards  []string     // that did not answer, of an Unavailable or an OutcomeUnknown
 	Err     error
 }
 

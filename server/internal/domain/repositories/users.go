@@ -19,6 +19,8 @@ import (
 //   - KeyReused: something else was asked for under the idempotency key.
 //   - Unavailable: a shard that is needed does not answer in time. A write has
 //     then done nothing.
+//   - Contended: others kept changing the user or the address. It has done
+//     nothing.
 //   - OutcomeUnknown: a write was sent and not answered. It may have happened.
 //   - Internal: anything else.
 //

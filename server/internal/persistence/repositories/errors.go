@@ -31,7 +31,7 @@ var (
 	errKeyReused = &entities.Error{
 		Kind: entities.KeyReused, Message: "this Idempotency-Key was sent with another body before; draw a new key for a new request",
 	}
-	errCrowded = &entities.Error{Kind: entities.Unavailable, Message: "others keep changing this user or address"}
+	errCrowded = &entities.Error{Kind: entities.Contended, Message: "others keep changing this user or address"}
 )
 
 // translate gives a shard's error its kind, the words for the client, and the
@@ -47,9 +47,11 @@ func translate(shard, operation string, err error) error {
 	case violates(err, emailIndex):
 		return &entities.Error{Kind: entities.Conflict, Message: errTaken.Message, Err: cause}
 	case errors.Is(err, sharding.ErrOutcomeUnknown):
-		return &entities.Error{Kind: entities.OutcomeUnknown, Message: shard + " did not answer after it was told to write", Err: cause}
+		return &entities.Error{
+			Kind: entities.OutcomeUnknown, Message: shard + " did not answer after it was told to write", Shards: []string{shard}, Err: cause,
+		}
 	case isUnavailable(err):
-		return &entities.Error{Kind: entities.Unavailable, Message: shard + " does not answer", Err: cause}
+		return unavailable(shard, cause)
 	default:
 		return &entities.Error{Kind: entities.Internal, Err: cause}
 	}
@@ -59,11 +61,13 @@ func translate(shard, operation string, err error) error {
 // claim: it may be done in vain, so not to know is no more than to have failed.
 func translateUnseen(shard, operation string, err error) error {
 	if errors.Is(err, sharding.ErrOutcomeUnknown) {
-		return &entities.Error{
-			Kind: entities.Unavailable, Message: shard + " does not answer", Err: fmt.Errorf("%s: %s: %w", shard, operation, err),
-		}
+		return unavailable(shard, fmt.Errorf("%s: %s: %w", shard, operation, err))
 	}
 	return translate(shard, operation, err)
+}
+
+func unavailable(shard string, cause error) error {
+	return &entities.Error{Kind: entities.Unavailable, Message: shard + " does not answer", Shards: []string{shard}, Err: cause}
 }
 
 // violates tells whether err is of a unique index of one of these names.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -50,6 +51,9 @@ func TestTranslate(t *testing.T) {
 		var e *entities.Error
 		if !errors.As(err, &e) || e.Kind != test.kind || e.Message != test.message {
 			t.Errorf("%s: got %#v, want kind %d, message %q", test.name, err, test.kind, test.message)
+		}
+		if named := e != nil && slices.Equal(e.Shards, []string{"shard-3"}); named != (test.kind == entities.Unavailable) {
+			t.Errorf("%s: got %#v, want it to name shard-3 only when that is unavailable", test.name, err)
 		}
 		if !errors.Is(err, test.err) {
 			t.Errorf("%s: the cause is lost", test.name)

@@ -150,7 +150,7 @@ func TestSwaps(t *testing.T) {
 					b.pauseAt(t, 1+rand.IntN(5), deed).crash()
 					continue
 				}
-				if err := deed(t.Context(), b.ShardedUsers); !kinds(err, entities.Conflict, entities.NotFound, entities.Unavailable) {
+				if err := deed(t.Context(), b.ShardedUsers); !kinds(err, entities.Conflict, entities.NotFound, entities.Unavailable, entities.Contended) {
 					t.Error(err)
 				}
 			}

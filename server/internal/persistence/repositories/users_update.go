@@ -2,7 +2,6 @@ package repositories
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -134,7 +133,7 @@ func (r *ShardedUsers) move(ctx context.Context, s *shard.Shard, row userRow, c 
 // after now.
 func isOpen(err error) bool {
 	kind := entities.KindOf(err)
-	return kind == entities.OutcomeUnknown || kind == entities.Unavailable && !errors.Is(err, errCrowded)
+	return kind == entities.OutcomeUnknown || kind == entities.Unavailable
 }
 
 // int64s are the versions as the driver knows them; no condition is NULL.

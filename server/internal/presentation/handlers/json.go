@@ -14,6 +14,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/problems"
 )
 
 // JSON is the codec of every body: sonic, told not to keep or pass on parts of
@@ -27,7 +28,7 @@ func Warm() error {
 	var raw map[string]json.RawMessage
 	var text *string
 	errs := []error{JSON.Unmarshal([]byte(`{"name":"Ada"}`), &raw), JSON.Unmarshal([]byte(`"Ada"`), &text)}
-	for _, body := range []any{userJSON{}, []userJSON{{}}, statsJSON{}, healthJSON{}} {
+	for _, body := range []any{userJSON{}, []userJSON{{}}, statsJSON{}, healthJSON{}, problems.Body{}} {
 		_, err := JSON.Marshal(body)
 		errs = append(errs, err)
 	}
@@ -51,7 +52,7 @@ func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
 	// sonic would put U+FFFD where the text is no UTF-8. Its errors quote the
 	// input and stay here.
 	if !utf8.Valid(body) || JSON.Unmarshal(body, &raw) != nil || raw == nil {
-		return nil, &entities.Error{Kind: entities.Invalid, Message: "the body must be a JSON object such as {\"name\": \"Ada\"}"}
+		return nil, problems.MalformedBody.Because(`the body must be a JSON object such as {"name": "Ada"}`)
 	}
 	fields := make(map[string]string, len(raw))
 	var errs []error
@@ -73,12 +74,12 @@ func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
 // be far larger than it looks to the body limit.
 func checkContent(c fiber.Ctx) error {
 	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
-		return fiber.NewError(fiber.StatusUnsupportedMediaType, "the body must not be compressed")
+		return problems.UnsupportedMediaType.Because("the body must not be compressed")
 	}
 	media, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	charset := params["charset"]
 	if err != nil || media != fiber.MIMEApplicationJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return fiber.NewError(fiber.StatusUnsupportedMediaType, "Content-Type must be application/json")
+		return problems.UnsupportedMediaType.Because("Content-Type must be application/json")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/problems"
 )
 
 // shardService is the part of services.Shards that these handlers call.
@@ -101,14 +102,14 @@ func (h *Shards) Live(c fiber.Ctx) error {
 // Ready answers GET /readyz: whether a load balancer should send requests here.
 func (h *Shards) Ready(c fiber.Ctx) error {
 	if h.draining.Load() {
-		return &entities.Error{Kind: entities.Unavailable, Message: "the server is draining"}
+		return problems.Draining.Because("the server is draining")
 	}
 	health, err := h.svc.Health(c.Context())
 	if err != nil {
 		return err
 	}
 	if health.Status() == entities.StatusUnavailable {
-		return &entities.Error{Kind: entities.Unavailable, Message: "no shard serves"}
+		return problems.NoShard.Because("no shard serves")
 	}
 	return c.JSON(map[string]string{"status": "ok"})
 }

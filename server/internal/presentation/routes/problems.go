@@ -8,105 +8,90 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/google/uuid"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/problems"
 )
-
-// problem is the body of every failure (RFC 9457).
-type problem struct {
-	Type      string         `json:"type"`
-	Title     string         `json:"title"`
-	Status    int            `json:"status"`
-	Detail    string         `json:"detail,omitempty"`
-	RequestID string         `json:"request_id,omitempty"`
-	Errors    []fieldProblem `json:"errors,omitempty"`
-}
-
-// fieldProblem says what is wrong with one field of the body, or one parameter.
-type fieldProblem struct {
-	Field  string `json:"field"`
-	Detail string `json:"detail"`
-}
 
 // headerServedBy says which servers an answer was read from.
 const headerServedBy = "X-Served-By"
 
-const mimeProblem = "application/problem+json"
-
-// outcomeUnknown is the type of the one failure after which a client must not
-// assume that nothing happened.
-const outcomeUnknown = "/problems/outcome-unknown"
-
 // problemOf is where an error becomes an answer. What is shown are words of
 // ours: an error's own text may hold SQL, addresses or personal data.
-func problemOf(err error) problem {
+func problemOf(err error) problems.Body {
 	var (
 		e  *entities.Error
+		pe *problems.Error
 		fe *fiber.Error
+		p  problems.Body
+		t  = problems.InternalError
 	)
-	p := problem{Type: "about:blank", Status: http.StatusInternalServerError}
 	switch {
 	case errors.As(err, &e) && e.Kind != entities.Internal:
-		p.Status, p.Detail = statusOf(e.Kind), e.Message
+		t, p.Detail, p.Shards = typeOf(e.Kind), e.Message, e.Shards
 		for _, f := range e.Fields {
-			p.Errors = append(p.Errors, fieldProblem{f.Field, f.Message})
+			p.Errors = append(p.Errors, problems.FieldError{Field: f.Field, Detail: f.Message})
 		}
+	case errors.As(err, &pe):
+		t, p.Detail = pe.Type, pe.Detail
 	case errors.As(err, &fe):
-		p.Status, p.Detail = fe.Code, fiberDetail(fe)
+		t, p.Detail = typeOfStatus(fe.Code)
 	case errors.Is(err, context.DeadlineExceeded):
-		p.Status, p.Detail = http.StatusServiceUnavailable, "the answer took too long"
+		t, p.Detail = problems.Timeout, "the answer took too long"
 	}
-	if p.Status == http.StatusInternalServerError {
+	switch t {
+	case problems.InternalError:
 		p.Detail = "this is a fault of ours; it has been logged under the request id"
-	}
-	p.Title = http.StatusText(p.Status)
-	if entities.KindOf(err) == entities.OutcomeUnknown {
-		p.Type, p.Title = outcomeUnknown, "Outcome unknown"
+	case problems.OutcomeUnknown:
 		p.Detail += "; it may have happened: read it, or repeat the request with its Idempotency-Key"
 	}
+	p.Type, p.Title, p.Status = t.URL(), t.Title, t.Status
 	return p
 }
 
-func statusOf(kind entities.Kind) int {
+func typeOf(kind entities.Kind) *problems.Type {
 	switch kind {
 	case entities.Invalid:
-		return http.StatusBadRequest
+		return problems.InvalidInput
 	case entities.NotFound:
-		return http.StatusNotFound
+		return problems.UserNotFound
 	case entities.Conflict:
-		return http.StatusConflict
+		return problems.EmailTaken
 	case entities.PreconditionFailed:
-		return http.StatusPreconditionFailed
+		return problems.VersionChanged
 	case entities.KeyReused:
-		return http.StatusUnprocessableEntity
-	case entities.Unavailable, entities.OutcomeUnknown:
-		return http.StatusServiceUnavailable
+		return problems.KeyReused
+	case entities.Unavailable:
+		return problems.ShardUnavailable
+	case entities.Contended:
+		return problems.Contended
+	case entities.OutcomeUnknown:
+		return problems.OutcomeUnknown
 	default:
-		return http.StatusInternalServerError
+		return problems.InternalError
 	}
 }
 
-// fiberDetail words what Fiber and fasthttp find wrong with a request. Our own
-// fiber.Errors, of 415, carry their words; a parser's would quote the request.
-func fiberDetail(e *fiber.Error) string {
-	switch e.Code {
+// typeOfStatus is the type of what Fiber and fasthttp find wrong with a request,
+// and a detail: a parser's own words would quote the request.
+func typeOfStatus(status int) (t *problems.Type, detail string) {
+	switch status {
 	case http.StatusNotFound:
-		return "nothing is here"
+		return problems.NotFound, "nothing is here"
 	case http.StatusMethodNotAllowed:
-		return "the Allow header lists the methods that work here"
+		return problems.MethodNotAllowed, "the Allow header lists the methods that work here"
 	case http.StatusRequestEntityTooLarge:
-		return "the body is larger than this server takes"
-	case http.StatusUnsupportedMediaType:
-		return e.Message
+		return problems.TooLarge, "the body is larger than this server takes"
 	case http.StatusRequestHeaderFieldsTooLarge:
-		return "the request line and headers are larger than this server takes"
+		return problems.HeadersTooLarge, "the request line and headers are larger than this server takes"
 	case http.StatusRequestTimeout:
-		return "the request did not arrive in time"
+		return problems.RequestTimeout, "the request did not arrive in time"
 	case http.StatusNotImplemented:
-		return "this method is unknown here"
+		return problems.MethodUnknown, "this method is unknown here"
 	default:
-		return "the request is malformed"
+		return problems.MalformedRequest, "the request is malformed"
 	}
 }
 
@@ -151,10 +136,26 @@ func (a answers) refused(c fiber.Ctx, err error) error {
 func writeProblem(c fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.RequestID = requestID(c)
+	p.Instance = instance(c)
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, "1")
 	}
-	return c.Status(p.Status).JSON(p, mimeProblem)
+	return c.Status(p.Status).JSON(p, problems.MediaType)
+}
+
+// localInstance is where the name of a problem's occurrence is kept for the log,
+// if it is not the request's id.
+type localInstance struct{}
+
+// instance names the occurrence of a problem: by the request's id, or, where a
+// client chose one that is no UUID, by a UUID of its own.
+func instance(c fiber.Ctx) string {
+	id, err := uuid.Parse(requestID(c))
+	if err != nil {
+		id = uuid.New()
+		c.Locals(localInstance{}, id.String())
+	}
+	return id.URN()
 }
 
 // line logs the request: its route, never its path or query, which hold
@@ -176,6 +177,9 @@ func (a answers) line(c fiber.Ctx, took time.Duration, event *requestlog.Event, 
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
 	attrs = append(attrs, event.Attrs()...)
+	if id, ok := c.Locals(localInstance{}).(string); ok {
+		attrs = append(attrs, slog.String("instance", id))
+	}
 	if err != nil {
 		attrs = append(attrs, slog.String("err", logText(err)))
 	}
@@ -187,7 +191,8 @@ func (a answers) line(c fiber.Ctx, took time.Duration, event *requestlog.Event, 
 func logText(err error) string {
 	var fe *fiber.Error
 	if errors.As(err, &fe) {
-		return fiberDetail(fe)
+		_, detail := typeOfStatus(fe.Code)
+		return detail
 	}
 	return err.Error()
 }

@@ -61,13 +61,13 @@ func TestProblems(t *testing.T) {
 		{name: "if_match_malformed", method: "DELETE", path: ada, headers: []string{"If-Match", "1"}, status: 400},
 		{name: "idempotency_key_malformed", method: "POST", path: users, body: `{"name":"","email":"a@b.c"}`, headers: []string{"Idempotency-Key", "a b"}, status: 400},
 		{name: "outcome_unknown", method: "GET", path: ada, status: 503, fail: &entities.Error{
-			Kind: entities.OutcomeUnknown, Message: "shard-3 did not answer after it was told to write", Err: errors.New("secret"),
+			Kind: entities.OutcomeUnknown, Message: "shard-3 did not answer after it was told to write", Shards: []string{"shard-3"}, Err: errors.New("secret"),
 		}},
 		{name: "content_type", method: "POST", path: users, body: `name=a`, headers: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415},
 		{name: "charset", method: "POST", path: users, body: `{}`, headers: []string{"Content-Type", "application/json; charset=latin1"}, status: 415},
 		{name: "compressed", method: "POST", path: users, body: `{}`, headers: []string{"Content-Encoding", "gzip"}, status: 415},
 		{name: "shard_down", method: "GET", path: ada, status: 503, fail: &entities.Error{
-			Kind: entities.Unavailable, Message: "shard-3 does not answer", Err: errors.New("dial tcp 10.0.0.1: secret"),
+			Kind: entities.Unavailable, Message: "shard-3 does not answer", Shards: []string{"shard-3"}, Err: errors.New("dial tcp 10.0.0.1: secret"),
 		}},
 		{name: "deadline", method: "GET", path: ada, status: 503, fail: fmt.Errorf("wait: %w", context.DeadlineExceeded)},
 		{name: "fault_of_ours", method: "GET", path: ada, status: 500, fail: errors.New(`ERROR: column "secret" does not exist`)},

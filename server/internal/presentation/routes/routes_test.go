@@ -93,11 +93,14 @@ type answer struct {
 	close  bool // Connection: close
 }
 
+// sentID is the request id of what send sends.
+const sentID = "5f0c9c1e-6a2b-4c8d-9e3f-7a1b2c3d4e5f"
+
 // send sends a request with a fixed request id, and a body as JSON if there is one.
 func (b *bundle) send(t testing.TB, method, path, body string, headers ...string) answer {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
-	req.Header.Set("X-Request-ID", "r-1")
+	req.Header.Set("X-Request-ID", sentID)
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -153,8 +156,8 @@ func TestAnswers(t *testing.T) {
 			if got.status != test.status || test.want != "" && got.body != test.want {
 				t.Errorf("got  %d %s\nwant %d %s", got.status, got.body, test.status, test.want)
 			}
-			if id := got.header.Get("X-Request-ID"); id != "r-1" {
-				t.Errorf("X-Request-ID = %q, want r-1", id)
+			if id := got.header.Get("X-Request-ID"); id != sentID {
+				t.Errorf("X-Request-ID = %q, want %s", id, sentID)
 			}
 		})
 	}
@@ -292,7 +295,7 @@ func TestOneLinePerRequest(t *testing.T) {
 		if !strings.Contains(got.Err, w.Err) || w.Err == "" && got.Err != "" {
 			t.Errorf("line %d: err %q, want %q in it", i, got.Err, w.Err)
 		}
-		got.Err, w.Err, w.Msg, w.RequestID = "", "", "request", "r-1"
+		got.Err, w.Err, w.Msg, w.RequestID = "", "", "request", sentID
 		if got != w {
 			t.Errorf("line %d: got  %+v\nwant %+v", i, got, w)
 		}

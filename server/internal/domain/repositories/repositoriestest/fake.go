@@ -194,7 +194,7 @@ func (f *Fake) taken(u entities.User) bool {
 
 func available(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return &entities.Error{Kind: entities.Unavailable, Message: "shard-0 does not answer", Err: err}
+		return &entities.Error{Kind: entities.Unavailable, Message: "shard-0 does not answer", Shards: []string{"shard-0"}, Err: err}
 	}
 	return nil
 }
