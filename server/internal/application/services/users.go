@@ -57,8 +57,8 @@ func (s *Users) newUser(name entities.Name, email entities.Email) (entities.User
 	if err != nil {
 		return entities.User{}, fmt.Errorf("create user: %w", err)
 	}
-	now := s.storedNow()
-	return entities.User{ID: id, Name: name, Email: email, CreatedAt: now, UpdatedAt: now, Version: 1}, nil
+	created := entities.CreatedAt(id)
+	return entities.User{ID: id, Name: name, Email: email, CreatedAt: created, UpdatedAt: created, Version: 1}, nil
 }
 
 // ByID returns the user with the id.
@@ -109,5 +109,5 @@ func (s *Users) List(ctx context.Context, p entities.Page) (users []entities.Use
 }
 
 // storedNow is the time as the database keeps it, in microseconds, so that the
-// answer to a create and every later read agree.
+// answer to an update and every later read agree.
 func (s *Users) storedNow() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

@@ -11,7 +11,8 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories/repositoriestest"
 )
 
-// clock stands still, between two microseconds and in another zone.
+// clock stands still, between two microseconds and in another zone: it is the
+// time of updates, not of creates, whose ids tell it.
 var clock = time.Date(2026, 11, 21, 13, 0, 0, 123456789, time.FixedZone("CET", 3600))
 
 func setup() (*Users, *repositoriestest.Fake) {
@@ -26,13 +27,31 @@ func TestCreatedUserIsTheStoredOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := time.Date(2026, 11, 21, 12, 0, 0, 123456000, time.UTC)
-	if u.CreatedAt != want || u.UpdatedAt != want {
-		t.Errorf("created at %s, updated at %s; want %s, as the database keeps it", u.CreatedAt, u.UpdatedAt, want)
+	if want := entities.CreatedAt(u.ID); u.CreatedAt != want || u.UpdatedAt != want {
+		t.Errorf("created at %s, updated at %s; want %s, as the id says", u.CreatedAt, u.UpdatedAt, want)
 	}
 	stored, err := fake.ByID(t.Context(), u.ID)
 	if err != nil || stored != u {
 		t.Errorf("stored %v, %v; want %v", stored, err, u)
+	}
+}
+
+func TestUpdatedUserIsTheStoredOne(t *testing.T) {
+	t.Parallel()
+	users, fake := setup()
+	u, err := users.Create(t.Context(), "Ada", "Ada@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := entities.Name("Augusta")
+	updated, err := users.Update(t.Context(), u.ID, entities.Changes{Name: &name}, nil)
+	want := time.Date(2026, 11, 21, 12, 0, 0, 123456000, time.UTC)
+	if err != nil || updated.UpdatedAt != want {
+		t.Errorf("updated at %s, %v; want %s, as the database keeps it", updated.UpdatedAt, err, want)
+	}
+	stored, err := fake.ByID(t.Context(), u.ID)
+	if err != nil || stored != updated {
+		t.Errorf("stored %v, %v; want %v", stored, err, updated)
 	}
 }
 

@@ -4,6 +4,7 @@
 package entities
 
 import (
+	"encoding/binary"
 	"net/mail"
 	"slices"
 	"strings"
@@ -22,6 +23,20 @@ type User struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	Version   Version
+}
+
+// CreatedAt is when a user was created who has the id, a UUIDv7: it says so
+// itself, to the microsecond. So the order of ids is the order of creation, and
+// a list needs no other index than that of the ids.
+//
+// Ids are of uuid.NewV7, which puts milliseconds in the first 48 bits and, for
+// the 12 after the version, counts the 256 ns that have passed since. It counts
+// past the end of a millisecond where it must not fall behind an id it drew
+// before; the time then stands still, so that it never contradicts the order.
+func CreatedAt(id uuid.UUID) time.Time {
+	milli := int64(binary.BigEndian.Uint64(id[:8]) >> 16)
+	ticks := int64(binary.BigEndian.Uint16(id[6:8]) & 0x0fff)
+	return time.UnixMicro(milli*1000 + min(ticks*256/1000, 999)).UTC()
 }
 
 // Version counts what is done to a user, from 1. Two reads with one version

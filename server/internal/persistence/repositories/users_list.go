@@ -19,7 +19,7 @@ func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) ([]entit
 	err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
 		return s.ReadAny(ctx, func(db *gorm.DB) error {
 			lists[i] = nil // a replica may have failed halfway
-			return db.Order("created_at DESC, id DESC").Limit(upTo).Find(&lists[i]).Error
+			return db.Order("id DESC").Limit(upTo).Find(&lists[i]).Error
 		})
 	})
 	if err != nil {
@@ -34,13 +34,8 @@ func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) ([]entit
 	return users, more, nil
 }
 
-// newer is the list's order: by creation, and by id within a microsecond.
-func newer(a, b *userRow) bool {
-	if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-		return c > 0
-	}
-	return bytes.Compare(a.ID[:], b.ID[:]) > 0
-}
+// newer is the list's order: by id, which is by creation.
+func newer(a, b *userRow) bool { return bytes.Compare(a.ID[:], b.ID[:]) > 0 }
 
 // mergeNewestFirst merges lists that are each newest first and returns up to
 // take rows of the result after the first skip. It consumes the lists.

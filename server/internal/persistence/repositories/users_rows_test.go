@@ -1,6 +1,7 @@
 package repositories
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -16,18 +17,13 @@ import (
 // all their rows gives.
 func TestMergeNewestFirst(t *testing.T) {
 	t.Parallel()
-	order := func(a, b userRow) int {
-		if newer(&a, &b) {
-			return -1
-		}
-		return 1
-	}
+	order := func(a, b userRow) int { return bytes.Compare(b.ID[:], a.ID[:]) }
 	for range 200 {
 		lists := make([][]userRow, rand.IntN(6))
 		var all []userRow
 		for i := range lists {
 			for range rand.IntN(30) {
-				row := userRow{ID: uuid.New(), CreatedAt: time.UnixMicro(rand.Int64N(20))} // many ties
+				row := userRow{ID: uuid.New()}
 				lists[i] = append(lists[i], row)
 			}
 			slices.SortFunc(lists[i], order)

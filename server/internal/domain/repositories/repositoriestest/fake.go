@@ -133,12 +133,7 @@ func (f *Fake) ListAcross(ctx context.Context, p entities.Page) ([]entities.User
 	for _, u := range f.users {
 		all = append(all, u)
 	}
-	slices.SortFunc(all, func(a, b entities.User) int {
-		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
-			return c
-		}
-		return bytes.Compare(b.ID[:], a.ID[:])
-	})
+	slices.SortFunc(all, func(a, b entities.User) int { return bytes.Compare(b.ID[:], a.ID[:]) })
 	from, to := min(p.Offset(), len(all)), min(p.Offset()+p.Limit(), len(all))
 	return all[from:to], to < len(all), nil
 }
