@@ -14,7 +14,7 @@ type Type struct {
 	Slug    string // its page's name, and so its identity: it never changes
 	Status  int
 	Title   string
-	Meaning string // what has happened
+	Meaning string // what has happened; this and Advice are Markdown, with `code` and nothing else
 	Advice  string // what the client should do
 }
 

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/problems"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -82,6 +84,14 @@ func TestProblems(t *testing.T) {
 			got := b.send(t, test.method, test.path, test.body, test.headers...)
 			if got.status != test.status || got.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("got %d %s, want %d application/problem+json", got.status, got.header.Get("Content-Type"), test.status)
+			}
+			var body problems.Body
+			if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+				t.Fatal(err)
+			}
+			typ := problems.Find(strings.TrimPrefix(body.Type, problems.Path))
+			if typ == nil || typ.Status != got.status || body.Status != got.status || body.Title != typ.Title {
+				t.Errorf("got %s, want a type that is explained, and its status and title", got.body)
 			}
 			if strings.Contains(got.body, "secret") {
 				t.Errorf("the answer tells a secret: %s", got.body)

@@ -52,6 +52,10 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		consistency,
 	)
 
+	explained := handlers.NewProblems()
+	app.Get("/problems", explained.Index)
+	app.Get("/problems/:slug", explained.Type)
+
 	app.Get("/livez", shards.Live)
 	app.Get("/readyz", shards.Ready)
 	app.Get("/health", shards.Health)
