@@ -14,6 +14,7 @@ const patience = time.Second
 // link is a connection that is made when it is needed, again after a failure.
 type link struct {
 	config *pgx.ConnConfig
+	mode   pgx.QueryExecMode // how its one query is sent
 	conn   *pgx.Conn
 }
 
@@ -31,12 +32,11 @@ func (l *link) connect(ctx context.Context) error {
 	return nil
 }
 
-// ask reads the one row of a query without arguments, which pgx sends by the
-// simple protocol and PgBouncer passes on whatever its version.
+// ask reads the one row of a query without arguments.
 func (l *link) ask(ctx context.Context, query string, dest ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := l.conn.QueryRow(ctx, query, pgx.QueryExecModeSimpleProtocol).Scan(dest...); err != nil {
+	if err := l.conn.QueryRow(ctx, query, l.mode).Scan(dest...); err != nil {
 		l.close()
 		return fmt.Errorf("sample: %w", err)
 	}

@@ -59,7 +59,7 @@ func child(role string) error {
 			select {
 			case <-ended:
 				return nil
-			case <-time.After(interval):
+			case <-time.After(leaseInterval):
 			}
 		}
 	case "write": // many writes of few keys, and what must always hold

@@ -10,8 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// interval is how often a shard is sampled, and the lease kept.
-const interval = 100 * time.Millisecond
+const (
+	// interval is how often a shard is sampled. A key that was written is read
+	// from the primary for about as long.
+	interval = 200 * time.Millisecond
+	// leaseInterval is how often the lease is kept, or asked for.
+	leaseInterval = 100 * time.Millisecond
+)
 
 // Shard says where the servers of a shard are.
 type Shard struct {
@@ -41,7 +46,7 @@ func (s *Sampler) Leads() bool { return s.leads.Load() }
 func (s *Sampler) Run(ctx context.Context) {
 	lease := s.table.NewLease()
 	defer lease.Release()
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(leaseInterval)
 	defer tick.Stop()
 
 	var stop func()
@@ -73,7 +78,8 @@ func (s *Sampler) lead(ctx context.Context) (stop func()) {
 	for i, shard := range s.shards {
 		w := &watch{
 			table: s.table, shard: i, log: s.log.With("shard", shard.Name), news: make(chan struct{}, 1),
-			primary: link{config: shard.Primary}, replica: link{config: shard.Replica},
+			primary: link{config: shard.Primary, mode: pgx.QueryExecModeSimpleProtocol}, // a pooler keeps nothing prepared
+			replica: link{config: shard.Replica, mode: pgx.QueryExecModeCacheStatement},
 		}
 		wg.Go(func() { w.watchPrimary(ctx) })
 		if shard.Replica != nil {

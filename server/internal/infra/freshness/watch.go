@@ -36,10 +36,13 @@ type sample struct {
 
 // primaryQuery reads the transactions first: that the list is materialized makes
 // the rest wait for it. A statement of a stopped session that is not reported
-// (track_activities) or acknowledged before it is flushed would escape us.
+// (track_activities) or acknowledged before it is flushed would escape us. The
+// view pg_stat_activity has the same rows, joined with two catalogs, for twice
+// the time.
 const primaryQuery = `
 WITH running AS MATERIALIZED (
-  SELECT min(xact_start) AS oldest FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()
+  SELECT min(xact_start) AS oldest FROM pg_stat_get_activity(NULL)
+   WHERE usesysid = quote_ident(current_user)::regrole AND pid <> pg_backend_pid()
 )
 SELECT current_setting('track_activities')::bool AND current_setting('synchronous_commit') <> 'off',
        coalesce((extract(epoch FROM oldest) * 1000000)::bigint, 0),
