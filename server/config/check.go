@@ -2,6 +2,8 @@ package config
 
 import (
 	"net"
+	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +33,12 @@ func (c *Config) check() (problems Problems) {
 	}
 	if c.RedisAddr != "" && !isAddr(c.RedisAddr) {
 		problems.add("REDIS_ADDR", "%q is not host:port", c.RedisAddr)
+	}
+	for i, origin := range c.CORSAllowOrigins {
+		c.CORSAllowOrigins[i] = strings.TrimSpace(origin)
+		if !isOrigin(c.CORSAllowOrigins[i]) {
+			problems.add("CORS_ALLOW_ORIGINS", "%q is not an origin such as https://app.example.com or https://*.example.com, nor *", origin)
+		}
 	}
 	problems = append(problems, c.checkPools()...)
 	problems = append(problems, c.checkTimes()...)
@@ -120,3 +128,16 @@ func isAddr(s string) bool {
 	n, err := strconv.Atoi(port)
 	return err == nil && n >= 1 && n <= 65535
 }
+
+// isOrigin tells whether s is what a browser may send as Origin: scheme, host
+// and perhaps port. A host may begin with *., for all below it; * is every origin.
+func isOrigin(s string) bool {
+	if s == "*" {
+		return true
+	}
+	u, err := url.Parse(strings.Replace(s, "://*.", "://", 1))
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && originHost.MatchString(u.Host) &&
+		s == strings.ToLower(s) && u.Scheme+"://"+u.Host == strings.Replace(s, "://*.", "://", 1)
+}
+
+var originHost = regexp.MustCompile(`^(([a-z0-9_-]+[.])*[a-z0-9_-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)

@@ -53,6 +53,7 @@ type Config struct {
 	WriteTimeout     time.Duration `env:"WRITE_TIMEOUT" envDefault:"10s"`
 	IdleTimeout      time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s"`
 	BodyLimit        Bytes         `env:"BODY_LIMIT" envDefault:"64KiB"`
+	CORSAllowOrigins []string      `env:"CORS_ALLOW_ORIGINS"`            // whose pages may use the API from a browser
 	StatsMaxAge      time.Duration `env:"STATS_MAX_AGE" envDefault:"1s"` // of counts and probes shared between requests
 
 	IdempotencyTTL time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h"` // how long an Idempotency-Key is remembered

@@ -103,6 +103,10 @@ func TestProblems(t *testing.T) {
 		{"too few idle", []string{"DB_READ_MAX_IDLE_CONNS=3"}, []string{"DB_READ_MAX_IDLE_CONNS: 3 idle connections for 7 workers"}},
 		{"no time for the primary", []string{"REQUEST_TIMEOUT=1s"}, []string{"DB_READ_TIMEOUT: 1s leaves nothing"}},
 		{"ssl mode", []string{"DB_SSLMODE=on"}, []string{`DB_SSLMODE: "on" is not one of disable`}},
+		{"no origins", []string{"CORS_ALLOW_ORIGINS=https://a.example, app.example.com,https://a.example/path,https://*,null,HTTPS://a.example,https://a b,ftp://a.example"}, []string{
+			`CORS_ALLOW_ORIGINS: " app.example.com" is not an origin such as https://app.example.com`, `"https://a.example/path" is`,
+			`"https://*" is`, `"null" is`, `"HTTPS://a.example" is`, `"https://a b" is`, `"ftp://a.example" is`,
+		}},
 		{"zero times", []string{"DRAIN_TIMEOUT=0s", "STATS_MAX_AGE=-1s"}, []string{"DRAIN_TIMEOUT: must be", "STATS_MAX_AGE: must be"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -121,6 +125,18 @@ func TestProblems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	want := []string{"https://app.example.com", "http://localhost:3000", "https://*.example.org", "http://[::1]:80", "*"}
+	cfg := mustLoad(t, "CORS_ALLOW_ORIGINS="+strings.Join(want, " , "))
+	if !slices.Equal(cfg.CORSAllowOrigins, want) {
+		t.Errorf("got %q, want %q", cfg.CORSAllowOrigins, want)
+	}
+	if off := mustLoad(t, "CORS_ALLOW_ORIGINS=").CORSAllowOrigins; len(off) > 0 {
+		t.Errorf("got %q, want none", off)
 	}
 }
 

@@ -71,6 +71,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 		WriteTimeout:   cfg.WriteTimeout,
 		IdleTimeout:    cfg.IdleTimeout,
 		BodyLimit:      int(cfg.BodyLimit),
+		AllowOrigins:   cfg.CORSAllowOrigins,
 		Log:            log,
 		Draining:       draining,
 	}, handlers.NewUsers(users), handlers.NewShards(shards, draining))

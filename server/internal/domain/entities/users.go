@@ -5,12 +5,8 @@ package entities
 
 import (
 	"encoding/binary"
-	"net/mail"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -54,58 +50,3 @@ type Changes struct {
 	Name  *Name
 	Email *Email
 }
-
-// Name is what a user is called: 1 to 100 characters, none of them control
-// characters, without space around them.
-type Name string
-
-// MaxNameLength is in characters, not bytes.
-const MaxNameLength = 100
-
-// ParseName returns s as a Name, or an Error of kind Invalid.
-func ParseName(s string) (Name, error) {
-	s = strings.TrimSpace(s)
-	switch {
-	case s == "":
-		return "", InvalidField("name", "must not be empty")
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return "", InvalidField("name", "must not contain control characters")
-	case utf8.RuneCountInString(s) > MaxNameLength:
-		return "", InvalidField("name", "must be at most 100 characters long")
-	}
-	return Name(s), nil
-}
-
-// Email is an address as its user writes it: an addr-spec of RFC 5322 in
-// ASCII, without display name, comments or space around it.
-//
-// ASCII is a decision: two addresses are the same user's when they differ only
-// in case, and only for ASCII do the databases' lower(), whatever their locale,
-// and Key agree on what that means. International domains have an xn-- form.
-type Email string
-
-// MaxEmailLength is the longest address that fits SMTP's path (RFC 3696, erratum 1690).
-const MaxEmailLength = 254
-
-// ParseEmail returns s as an Email, or an Error of kind Invalid.
-func ParseEmail(s string) (Email, error) {
-	s = strings.TrimSpace(s)
-	switch {
-	case s == "":
-		return "", InvalidField("email", "must not be empty")
-	case len(s) > MaxEmailLength:
-		return "", InvalidField("email", "must be at most 254 characters long")
-	case strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }):
-		return "", InvalidField("email", "must be ASCII; write an international domain in its xn-- form")
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return "", InvalidField("email", "must not contain control characters")
-	}
-	addr, err := mail.ParseAddress(s)
-	if err != nil || addr.Name != "" || addr.Address != s {
-		return "", InvalidField("email", "must be an e-mail address such as ada@example.com")
-	}
-	return Email(s), nil
-}
-
-// Key is the same for all spellings of one address.
-func (e Email) Key() string { return strings.ToLower(string(e)) }

@@ -9,19 +9,23 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 )
 
-// headerIdempotencyKey is that of draft-ietf-httpapi-idempotency-key-header;
-// headerReplayed marks an answer that was given before.
+// HeaderIdempotencyKey is that of draft-ietf-httpapi-idempotency-key-header.
+// HeaderReplayed marks an answer that was given before.
 const (
-	headerIdempotencyKey = "Idempotency-Key"
-	headerReplayed       = "Idempotency-Replayed"
+	HeaderIdempotencyKey = "Idempotency-Key"
+	HeaderReplayed       = "Idempotency-Replayed"
 )
 
 // etag is the entity tag of a user of the version.
 func etag(v entities.Version) string { return `"` + strconv.FormatInt(int64(v), 10) + `"` }
 
 // ifMatch returns the versions that a write accepts, nil for all of them: "*"
-// asks for nothing more than that the user is there, and 404 says so anyway.
+// asks for nothing more than that the user is there, and 404 says so anyway. A
+// write never does what If-None-Match asks for, and so refuses it.
 func ifMatch(c fiber.Ctx) (entities.Versions, error) {
+	if len(c.Request().Header.Peek(fiber.HeaderIfNoneMatch)) > 0 {
+		return nil, entities.InvalidField(fiber.HeaderIfNoneMatch, "is for reads; a write takes If-Match")
+	}
 	versions, all, err := entityTags(c, fiber.HeaderIfMatch, false)
 	if all {
 		versions = nil
@@ -89,7 +93,7 @@ func joined(c fiber.Ctx, header string) string {
 
 // idempotencyKey returns the request's key, nil if it has none.
 func idempotencyKey(c fiber.Ctx) (*entities.IdempotencyKey, error) {
-	values := c.Request().Header.PeekAll(headerIdempotencyKey)
+	values := c.Request().Header.PeekAll(HeaderIdempotencyKey)
 	switch len(values) {
 	case 0:
 		return nil, nil //nolint:nilnil // absent is not a failure here
@@ -97,6 +101,6 @@ func idempotencyKey(c fiber.Ctx) (*entities.IdempotencyKey, error) {
 		key, err := entities.ParseIdempotencyKey(string(values[0]))
 		return &key, err
 	default:
-		return nil, entities.InvalidField(headerIdempotencyKey, "must be given once")
+		return nil, entities.InvalidField(HeaderIdempotencyKey, "must be given once")
 	}
 }

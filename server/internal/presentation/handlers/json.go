@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -56,11 +57,14 @@ func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
 	}
 	fields := make(map[string]string, len(raw))
 	var errs []error
+	if members(body) != len(raw) {
+		errs = repeated(body)
+	}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		var text *string
 		switch {
 		case !slices.Contains(known, name):
-			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are "+strings.Join(known, ", ")))
+			errs = append(errs, unknownField(name, known))
 		case JSON.Unmarshal(raw[name], &text) != nil || text == nil:
 			errs = append(errs, entities.InvalidField(name, "must be a well-formed string"))
 		default:
@@ -70,15 +74,59 @@ func readFields(c fiber.Ctx, known ...string) (map[string]string, error) {
 	return fields, entities.JoinInvalid(errs...)
 }
 
+// members counts the members of a well-formed JSON object. sonic, as most
+// others, would take the last of several with one name without a word.
+func members(object []byte) (count int) {
+	depth, inString := 0, false
+	for i := 0; i < len(object); i++ {
+		switch char := object[i]; {
+		case inString && char == '\\':
+			i++ // what is escaped ends no string
+		case char == '"':
+			inString = !inString
+		case inString:
+		case char == '{', char == '[':
+			depth++
+		case char == '}', char == ']':
+			depth--
+		case char == ':' && depth == 1:
+			count++
+		}
+	}
+	return count
+}
+
+// repeated finds the names that stand more than once in a well-formed JSON object.
+func repeated(object []byte) (errs []error) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	_, err := decoder.Token() // the brace
+	seen := make(map[string]int)
+	for err == nil && decoder.More() {
+		var token json.Token
+		if token, err = decoder.Token(); err != nil {
+			break
+		}
+		name, _ := token.(string)
+		if seen[name]++; seen[name] == 2 {
+			errs = append(errs, entities.InvalidField(printable(name), "must be given once"))
+		}
+		var skipped json.RawMessage
+		err = decoder.Decode(&skipped)
+	}
+	return errs
+}
+
 // checkContent answers 415 to what is not plain JSON. A compressed body could
 // be far larger than it looks to the body limit.
 func checkContent(c fiber.Ctx) error {
 	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
+		c.Set(fiber.HeaderAcceptEncoding, "identity")
 		return problems.UnsupportedMediaType.Because("the body must not be compressed")
 	}
 	media, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	charset := params["charset"]
 	if err != nil || media != fiber.MIMEApplicationJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		c.Set(fiber.HeaderAccept, fiber.MIMEApplicationJSON)
 		return problems.UnsupportedMediaType.Because("Content-Type must be application/json")
 	}
 	return nil

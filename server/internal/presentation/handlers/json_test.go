@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,4 +47,39 @@ func TestTimesSortAsText(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
+}
+
+// FuzzMembers counts as encoding/json does, in whatever is JSON.
+func FuzzMembers(f *testing.F) {
+	for _, object := range []string{
+		`{}`, `{"a":1}`, `{"a":1,"a":2}`, `{"a":{"b":1,"c":[{"d":2}]},"e":":"}`, `{"\"":1,"\\":2,"\\\"{":3}`, ` {"a" : "b:c{" , "d":[]} `,
+	} {
+		f.Add(object)
+	}
+	f.Fuzz(func(t *testing.T, object string) {
+		var byName map[string]json.RawMessage
+		if json.Unmarshal([]byte(object), &byName) != nil || byName == nil {
+			return
+		}
+		decoder := json.NewDecoder(strings.NewReader(object))
+		if _, err := decoder.Token(); err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		for ; decoder.More(); want++ {
+			var value json.RawMessage
+			if _, err := decoder.Token(); err != nil {
+				t.Fatal(err)
+			}
+			if err := decoder.Decode(&value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := members([]byte(object)); got != want {
+			t.Errorf("%s: got %d members, want %d", object, got, want)
+		}
+		if got := len(repeated([]byte(object))) > 0; got != (want != len(byName)) {
+			t.Errorf("%s: repeated: %t, want %t", object, got, !got)
+		}
+	})
 }

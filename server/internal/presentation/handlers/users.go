@@ -56,6 +56,9 @@ func userToJSON(u entities.User) userJSON {
 // Create answers POST /api/v1/users/. With an Idempotency-Key it may be sent
 // again until it is answered.
 func (h *Users) Create(c fiber.Ctx) error {
+	if err := noQuery(c); err != nil {
+		return err
+	}
 	fields, err := readFields(c, "name", "email")
 	if err != nil {
 		return err
@@ -73,7 +76,7 @@ func (h *Users) Create(c fiber.Ctx) error {
 		var before bool
 		u, before, err = h.svc.CreateOnce(c.Context(), *key, name, email)
 		if before && err == nil {
-			c.Set(headerReplayed, "true")
+			c.Set(HeaderReplayed, "true")
 		}
 	}
 	if err != nil {
@@ -153,8 +156,12 @@ func sendUser(c fiber.Ctx, u entities.User) error {
 }
 
 // pathID parses the id in the path: the 36 characters of a UUID, in any case,
-// and none of the other spellings that uuid.Parse takes.
+// and none of the other spellings that uuid.Parse takes. What is about one user
+// takes no query.
 func pathID(c fiber.Ctx) (uuid.UUID, error) {
+	if err := noQuery(c); err != nil {
+		return uuid.Nil, err
+	}
 	text := c.Params("id")
 	id, err := uuid.Parse(text)
 	if err != nil || len(text) != 36 {
@@ -170,7 +177,7 @@ func readQuery(c fiber.Ctx, known ...string) (map[string]string, error) {
 	for key, value := range c.RequestCtx().QueryArgs().All() {
 		name := string(key)
 		if !slices.Contains(known, name) {
-			errs = append(errs, entities.InvalidField(printable(name), "is unknown; known are "+strings.Join(known, ", ")))
+			errs = append(errs, unknownField(name, known))
 			continue
 		}
 		if _, twice := query[name]; twice {
@@ -180,6 +187,23 @@ func readQuery(c fiber.Ctx, known ...string) (map[string]string, error) {
 		query[name] = string(value)
 	}
 	return query, entities.JoinInvalid(errs...)
+}
+
+// noQuery refuses a query: a parameter that is ignored is one that somebody
+// meant to have an effect.
+func noQuery(c fiber.Ctx) error {
+	if len(c.Request().URI().QueryString()) == 0 {
+		return nil
+	}
+	_, err := readQuery(c)
+	return err
+}
+
+func unknownField(name string, known []string) error {
+	if len(known) == 0 {
+		return entities.InvalidField(printable(name), "is unknown; there are no parameters here")
+	}
+	return entities.InvalidField(printable(name), "is unknown; known are "+strings.Join(known, ", "))
 }
 
 func requiredField[T any](fields map[string]string, name string, parse func(string) (T, error)) (T, error) {

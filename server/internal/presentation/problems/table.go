@@ -111,4 +111,8 @@ var (
 	Draining = define("draining", http.StatusServiceUnavailable, "Draining",
 		"This server is being stopped. It finishes what it has begun and should be sent nothing more.",
 		"Use another server, or wait until this one has been started again.")
+
+	VersionUnsupported = define("version-unsupported", http.StatusHTTPVersionNotSupported, "HTTP version not supported",
+		"The request is of a version of HTTP that the server does not speak. Nothing was changed, and the connection was closed.",
+		"Use HTTP/1.1.")
 )

@@ -2,19 +2,20 @@ package routes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/cors"
 	"github.com/google/uuid"
-	"github.com/valyala/fasthttp"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 )
 
 // localRequestID is where the request's id is kept while it lasts.
@@ -38,21 +39,6 @@ func assignRequestID(c fiber.Ctx) {
 	c.Locals(localRequestID{}, id)
 	c.Set(fiber.HeaderXRequestID, id)
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-}
-
-// knownMethods answers to methods that Fiber has no number for, which it would
-// answer itself, in plain text and before any middleware.
-func knownMethods(app *fiber.App, answers answers) {
-	next := app.Server().Handler
-	app.Server().Handler = func(fctx *fasthttp.RequestCtx) {
-		if slices.Contains(fiber.DefaultMethods, string(fctx.Method())) {
-			next(fctx)
-			return
-		}
-		c := app.AcquireCtx(fctx)
-		defer app.ReleaseCtx(c)
-		_ = answers.refused(c, fiber.ErrNotImplemented) // it fails only if our own problem does not encode
-	}
 }
 
 func soundRequestID(id string) bool {
@@ -112,3 +98,48 @@ func consistency(c fiber.Ctx) error {
 	}
 	return c.Next()
 }
+
+// anyMethod is what the server as a whole allows.
+const anyMethod = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+
+// options completes what Fiber says of methods: every path that has any has
+// OPTIONS too, whose answer is the list (RFC 9110, 9.3.7). It tells whether the
+// request is answered with that.
+func options(c fiber.Ctx, err error) bool {
+	isOptions := c.Method() == fiber.MethodOptions
+	switch {
+	case errors.Is(err, fiber.ErrMethodNotAllowed): // and Allow lists the others
+		c.Append(fiber.HeaderAllow, fiber.MethodOptions)
+	case isOptions && errors.Is(err, fiber.ErrNotFound) && string(c.Request().RequestURI()) == "*":
+		c.Set(fiber.HeaderAllow, anyMethod)
+	default:
+		return false
+	}
+	if isOptions {
+		c.Status(fiber.StatusNoContent)
+	}
+	return isOptions
+}
+
+// crossOrigin lets scripts of the origins' pages use the API in a browser.
+// Browsers send no credentials along: there are none.
+func crossOrigin(origins []string) fiber.Handler {
+	return cors.New(cors.Config{
+		AllowOrigins: origins,
+		AllowMethods: []string{
+			fiber.MethodGet, fiber.MethodHead, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete,
+		},
+		AllowHeaders: []string{
+			fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderXRequestID,
+			handlers.HeaderIdempotencyKey, headerConsistency, "Prefer",
+		},
+		ExposeHeaders: []string{
+			fiber.HeaderETag, fiber.HeaderLink, fiber.HeaderLocation, fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
+			handlers.HeaderReplayed, headerServedBy,
+		},
+		MaxAge: int(preflightAge.Seconds()),
+	})
+}
+
+// preflightAge is how long a browser may remember what it is allowed.
+const preflightAge = 10 * time.Minute

@@ -105,7 +105,9 @@ func (a answers) logged(c fiber.Ctx) error {
 	c.SetContext(ctx)
 
 	err := c.Next()
-	if err == nil && !c.Matched() {
+	if options(c, err) {
+		err = nil
+	} else if err == nil && !c.Matched() {
 		// fasthttp refused the request before it could be routed. Fiber passes
 		// it by the middleware first, then calls refused with the error.
 		return nil
@@ -129,6 +131,7 @@ func (a answers) refused(c fiber.Ctx, err error) error {
 		assignRequestID(c)
 	}
 	writeErr := writeProblem(c, err)
+	c.Response().SkipBody = c.Method() == fiber.MethodHead
 	a.line(c, 0, nil, err)
 	return writeErr
 }

@@ -53,6 +53,13 @@ func TestProblems(t *testing.T) {
 		{name: "fields_wrong_types", method: "POST", path: users, body: `{"name":1,"email":{"a":null}}`, status: 400},
 		{name: "fields_null", method: "PUT", path: ada, body: `{"name":null}`, status: 400},
 		{name: "fields_unknown", method: "POST", path: users, body: `{"name":"a","email":"a@b.c","id":"x","Name":"b"}`, status: 400},
+		{name: "fields_twice", method: "POST", path: users, body: `{"name":"a","email":"a@b.c","n\u0061me":"b","x":{"name":1},"x":2}`, status: 400},
+		{name: "fields_other_case", method: "POST", path: users, body: `{"name":"a","NAME":"b","email":"a@b.c"}`, status: 400},
+		{name: "fields_lone_surrogate", method: "POST", path: users, body: `{"name":"a\ud800","email":"a@b.c"}`, status: 400},
+		{name: "fields_bidi", method: "PUT", path: ada, body: "{\"name\":\"a\u202eb\"}", status: 400},
+		{name: "query_where_none_is", method: "PUT", path: ada + "?name=Grace", body: `{"name":"a"}`, status: 400},
+		{name: "if_none_match_on_write", method: "PUT", path: ada, body: `{"name":"a"}`, headers: []string{"If-None-Match", "*"}, status: 400},
+		{name: "contended", method: "GET", path: ada, status: 503, fail: &entities.Error{Kind: entities.Contended, Message: "others keep changing this user or address"}},
 		{name: "fields_nul", method: "POST", path: users, body: `{"name":"a\u0000b","email":"a\u0000@b.c"}`, status: 400},
 		{name: "fields_bounds", method: "POST", path: users, body: fmt.Sprintf(`{"name":"%0101d","email":"nobody"}`, 0), status: 400},
 		{name: "put_nothing", method: "PUT", path: ada, body: `{}`, status: 400},
@@ -101,17 +108,28 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestMethodNotAllowedNamesTheAllowed(t *testing.T) {
+// TestAllow compares what a 405 and OPTIONS say of a path.
+func TestAllow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for path, want := range map[string]string{
-		"/api/v1/users/":                     "GET, HEAD, POST",
-		"/api/v1/users/" + b.ada.ID.String(): "GET, HEAD, PUT, DELETE",
-		"/health":                            "GET, HEAD",
+		"/api/v1/users/":                     "GET, HEAD, POST, OPTIONS",
+		"/api/v1/users":                      "GET, HEAD, POST, OPTIONS",
+		"/api/v1/users/" + b.ada.ID.String(): "GET, HEAD, PUT, DELETE, OPTIONS",
+		"/health":                            "GET, HEAD, OPTIONS",
 	} {
-		if got := b.send(t, "PATCH", path, "").header.Get("Allow"); got != want {
-			t.Errorf("%s: Allow = %q, want %q", path, got, want)
+		for method, status := range map[string]int{"PATCH": 405, "TRACE": 405, "OPTIONS": 204} {
+			got := b.send(t, method, path, "")
+			if got.status != status || got.header.Get("Allow") != want {
+				t.Errorf("%s %s: got %d, Allow %q; want %d, %q", method, path, got.status, got.header.Get("Allow"), status, want)
+			}
+			if method == "OPTIONS" && (got.body != "" || got.header.Get("Content-Type") != "") {
+				t.Errorf("OPTIONS %s: got %v %s, want nothing", path, got.header, got.body)
+			}
 		}
+	}
+	if got := b.send(t, "OPTIONS", "/nope", ""); got.status != 404 {
+		t.Errorf("OPTIONS /nope: got %d %s, want 404", got.status, got.body)
 	}
 }
 

@@ -19,6 +19,7 @@ type Config struct {
 	WriteTimeout   time.Duration
 	IdleTimeout    time.Duration
 	BodyLimit      int
+	AllowOrigins   []string // whose pages may use the API from a browser; none turns CORS off
 	Log            *slog.Logger
 	Draining       *atomic.Bool // ask every client to close its connection
 }
@@ -42,10 +43,12 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		JSONDecoder:    handlers.JSON.Unmarshal,
 		ErrorHandler:   answers.refused,
 	})
-	knownMethods(app, answers)
+	guard(app, answers, cfg.BodyLimit)
+	app.Use(identify, answers.logged)
+	if len(cfg.AllowOrigins) > 0 {
+		app.Use(crossOrigin(cfg.AllowOrigins)) // before anything that refuses, so that browsers show refusals too
+	}
 	app.Use(
-		identify,
-		answers.logged,
 		recovered,
 		closing(cfg.Draining),
 		deadline(cfg.RequestTimeout),

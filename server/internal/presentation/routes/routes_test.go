@@ -56,8 +56,8 @@ func clock() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 120000000, tim
 
 var adaID = uuid.MustParse("01939f2e-7c1a-7bd2-8f0e-3f5b6c7d8e9f")
 
-// setup returns an application that knows one user, Ada.
-func setup(t testing.TB) *bundle {
+// setup returns an application that knows one user, Ada, and allows the origins.
+func setup(t testing.TB, origins ...string) *bundle {
 	t.Helper()
 	ok := entities.ServerHealth{Status: entities.StatusOK}
 	lag := int64(0)
@@ -80,6 +80,7 @@ func setup(t testing.TB) *bundle {
 	b.app = New(Config{
 		RequestTimeout: 500 * time.Millisecond,
 		BodyLimit:      1 << 10,
+		AllowOrigins:   origins,
 		Log:            slog.New(slog.NewJSONHandler(b.log, nil)),
 		Draining:       b.draining,
 	}, handlers.NewUsers(users), handlers.NewShards(shards, b.draining))
@@ -259,7 +260,8 @@ func TestOneLinePerRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.storage.fail = nil
-	b.send(t, "GET", "/api/v1/users/"+adaID.String()+"?email=ada@example.com", "")
+	b.send(t, "GET", "/api/v1/users/"+adaID.String(), "")
+	b.send(t, "GET", "/api/v1/users/?email=ada@example.com", "")
 	b.send(t, "GET", "/nope/ada@example.com", "")
 	b.send(t, "POST", "/api/v1/users/", `{"name":"Ada","email":"ada@example.com"}`)
 	b.storage.fail = func(context.Context) error { return errors.New("broken pipe") }
@@ -277,6 +279,7 @@ func TestOneLinePerRequest(t *testing.T) {
 	}
 	want := []line{
 		{Level: "INFO", Method: "GET", Route: "/api/v1/users/:id", Status: 200, Shard: "shard-3"},
+		{Level: "INFO", Method: "GET", Route: "/api/v1/users", Status: 200},
 		{Level: "INFO", Method: "GET", Route: "", Status: 404, Err: "nothing is here"},
 		{Level: "INFO", Method: "POST", Route: "/api/v1/users", Status: 409, Err: "taken"},
 		{Level: "ERROR", Method: "GET", Route: "/api/v1/users/:id", Status: 500, Err: "broken pipe"},
