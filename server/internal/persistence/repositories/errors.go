@@ -18,10 +18,6 @@ import (
 	sharding "github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
-// emailIndex is the unique index on users' email_key. Claims are asked first, so
-// it speaks only for users from before there were claims.
-const emailIndex = "users_email_key"
-
 // What storage has to say that is no failure of its own.
 var (
 	errAbsent    = &entities.Error{Kind: entities.NotFound, Message: "no user has this id"}
@@ -44,8 +40,6 @@ func translate(shard, operation string, err error) error {
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return &entities.Error{Kind: entities.NotFound, Message: errAbsent.Message, Err: cause}
-	case violates(err, emailIndex):
-		return &entities.Error{Kind: entities.Conflict, Message: errTaken.Message, Err: cause}
 	case errors.Is(err, sharding.ErrOutcomeUnknown):
 		return &entities.Error{
 			Kind: entities.OutcomeUnknown, Message: shard + " did not answer after it was told to write", Shards: []string{shard}, Err: cause,

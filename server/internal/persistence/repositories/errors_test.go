@@ -29,7 +29,6 @@ func TestTranslate(t *testing.T) {
 		message string
 	}{
 		{"no row", gorm.ErrRecordNotFound, entities.NotFound, "no user has this id"},
-		{"taken e-mail", &pgconn.PgError{Code: "23505", ConstraintName: "users_email_key"}, entities.Conflict, "the e-mail address is taken"},
 		{"taken id", &pgconn.PgError{Code: "23505", ConstraintName: "users_pkey"}, entities.Internal, ""},
 		{"check constraint", pg("23514"), entities.Internal, ""},
 		{"syntax", pg("42601"), entities.Internal, ""},
