@@ -74,17 +74,24 @@ func (r *Ring) Checksum() string {
 // taken for. Nothing was sent on it.
 var ErrNotTheShard = errors.New("not the shard it is taken for")
 
-// guard admits new connections of one Router, which must all lead to one cluster.
-type guard struct {
+// Guard admits new connections of one Router, or of one tool, which must all lead to one cluster.
+type Guard struct {
 	mu      sync.Mutex
 	cluster string // of the first connection
 }
 
-// admit returns what refuses every connection but those to the shard that is
+// Cluster is the id of the cluster that the admitted connections lead to; empty before the first.
+func (g *Guard) Cluster() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cluster
+}
+
+// Admit returns what refuses every connection but those to the shard that is
 // wanted. It fits stdlib.OptionAfterConnect. A pooler may be pointed elsewhere
 // later, under the connection; then the database's name, which every shard has
 // for itself, keeps it from logging in there.
-func (g *guard) admit(want Identity) func(context.Context, *pgx.Conn) error {
+func (g *Guard) Admit(want Identity) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error {
 		var cluster string
 		var found Identity

@@ -76,9 +76,9 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	guard := new(guard)
+	guard := new(Guard)
 	for i, node := range nodes {
-		s, err := open(node, limits, i, guard.admit(identities[i]))
+		s, err := open(node, limits, i, guard.Admit(identities[i]))
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), r.Close())
 		}
