@@ -36,11 +36,13 @@ rebuild: ## build the API anew, then restart it
 	$(stack) rebuild
 
 ##@ Database
-.PHONY: shards health verify db-shell
+.PHONY: shards health seed verify db-shell
 shards: ## users per shard (JSON when piped)
 	$(stack) shards
 health: ## health of every shard (JSON when piped)
 	$(stack) health
+seed: ## fill the shards with made-up users: make seed USERS=1000000 [SEED=1]
+	$(stack) seed
 verify: ## scan all shards: is every user and every claim where it belongs?
 	$(stack) verify
 db-shell: ## psql on one shard's primary: make db-shell SHARD=0

@@ -185,7 +185,7 @@ db_shell() {
     'PGPASSWORD=$DB_OWNER_PASSWORD exec psql -h 127.0.0.1 -U "$DB_OWNER" -d "${DB_NAME}_$SHARD"'
 }
 
-# tool PROGRAM ARGUMENT...: the migration tool or verify, in a container of its own, straight to the primaries.
+# tool PROGRAM ARGUMENT...: the migration tool, seed or verify, in a container of its own, straight to the primaries.
 tool() {
   local name=$1
   shift
@@ -243,5 +243,6 @@ case ${1:-} in
   test | test-long | test-coverage | lint) tests "$1" ;;
   migrate-up | migrate-down | migrate-latest | migrate-status) tool migration "${1#migrate-}" ;;
   verify) tool verify ;;
+  seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac

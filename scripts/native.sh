@@ -13,7 +13,7 @@ esac
 build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.build/ "$@"); }
 mkdir -p .build
 [ -x .build/cluster ] || echo 'building   the tools (the first time takes a minute)' >&2
-build ./tools/cluster ./tools/apictl ./tools/migration ./tools/verify
+build ./tools/cluster ./tools/apictl ./tools/migration ./tools/seed ./tools/verify
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 
 cd server
@@ -24,6 +24,7 @@ case $command in
   migrate-make) exec ../.build/migration make "${NAME:-}" ;;
   migrate-*) exec ../.build/migration "${command#migrate-}" ;;
   verify) exec ../.build/verify ;;
+  seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   lint) exec ../scripts/lint.sh ;;
   test) exec ../.build/cluster test -- go test -race -shuffle=on -timeout 30m ./... ;;
   test-long) TEST_LONG=1 exec ../.build/cluster test -- go test -race -shuffle=on -timeout 170m ./... ;;

@@ -37,7 +37,7 @@ func Open(t testing.TB) config.Config {
 	MustExec(t, Primary(t, cfg, 0), "SELECT pg_advisory_lock($1)", lockKey)
 	for i := range cfg.Shards {
 		conn := Primary(t, cfg, i)
-		for _, table := range []string{"users", "email_claims", "idempotency_keys", "idempotent_creates"} {
+		for _, table := range []string{"users", "email_claims", "idempotency_keys", "idempotent_creates", "seed_chunks"} {
 			MustExec(t, conn, "DELETE FROM "+table)
 		}
 	}
