@@ -23,6 +23,7 @@ type bench struct {
 	testing.TB
 	cfg config.Config
 	set settings
+	dry bool
 }
 
 func setup(t testing.TB) *bench {
@@ -77,6 +78,7 @@ func (b *bench) runAs(ctx context.Context, command string, files fs.FS, con cons
 	con.err = con.out
 	t, err := newTool(command, b.cfg, b.set, files, con)
 	require.NoError(b, err)
+	t.dry = b.dry
 	action := map[string]func(context.Context) error{"up": t.up, "latest": t.up, "down": t.down, "status": t.status}[command]
 	err = action(ctx)
 	return result{printed.String(), err}

@@ -12,7 +12,7 @@ import (
 // down takes the newest migration back that is applied anywhere, on the shards that have it. A shard behind the others stays
 // where it is: one step on every shard would leave them as different as they were, and destroy more.
 func (t *tool) down(ctx context.Context) error {
-	if !t.con.yes && !t.con.interactive {
+	if !t.con.yes && !t.con.interactive && !t.dry {
 		return errors.New("down destroys data and there is no terminal to ask at: give YES=1 to say that it is meant")
 	}
 
@@ -30,7 +30,7 @@ func (t *tool) down(ctx context.Context) error {
 	if err := t.changeable(before); err != nil {
 		return err
 	}
-	if !t.con.yes && !t.con.confirm(t.question(before, last)) {
+	if !t.con.yes && !t.dry && !t.con.confirm(t.question(before, last)) {
 		return errors.New("not confirmed; nothing was changed")
 	}
 

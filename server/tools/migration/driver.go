@@ -22,7 +22,9 @@ type driver struct {
 	*primary
 	ctx     context.Context // of the run: database.Driver's methods take none
 	applied func(version int, took time.Duration)
+	say     func(format string, args ...any)
 
+	at       int           // what the shard stands at
 	target   int           // what the next file leads to
 	recorded bool          // with the file
 	took     time.Duration // the file
@@ -40,7 +42,7 @@ func (d *driver) Lock() error {
 	if err := d.await(d.ctx, id, func(string) {}); err != nil {
 		return err
 	}
-	return d.ensureTable()
+	return d.ensureTables()
 }
 
 // Unlock implements database.Driver.
@@ -74,6 +76,7 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 			return explain(err, "")
 		}
 	}
+	d.at = version
 	d.applied(version, d.took)
 	return nil
 }
@@ -96,11 +99,12 @@ func (d *driver) Run(file io.Reader) error {
 	ctx, cancel := context.WithTimeout(d.ctx, d.set.StatementTimeout)
 	defer cancel()
 	start := time.Now()
+	defer d.tellThatItRuns(start)()
 
 	if standsAlone.MatchString(sql) {
-		err = d.exec(ctx, sql)
+		err = d.runAlone(ctx, sql)
 	} else {
-		err = d.runInTransaction(ctx, sql)
+		err = d.insist(ctx, d.say, func() error { return d.runInTransaction(ctx, sql) })
 	}
 	switch {
 	case err != nil && d.ctx.Err() != nil:
@@ -110,6 +114,28 @@ func (d *driver) Run(file io.Reader) error {
 	}
 	d.took = time.Since(start)
 	return nil
+}
+
+// patienceOfPeople is how long a file may run before, and between, signs that it still does.
+const patienceOfPeople = 10 * time.Second
+
+// tellThatItRuns says so from time to time, until the function it returns is called.
+func (d *driver) tellThatItRuns(start time.Time) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		again := time.NewTicker(patienceOfPeople)
+		defer again.Stop()
+		for {
+			select {
+			case <-again.C:
+				d.say("still at work, for %s by now", time.Since(start).Round(time.Second))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }
 
 func (d *driver) runInTransaction(ctx context.Context, sql string) error {
@@ -131,37 +157,51 @@ func (d *driver) runInTransaction(ctx context.Context, sql string) error {
 }
 
 // exec sends the text as it is; it may hold several statements.
-func (d *driver) exec(ctx context.Context, sql string) error {
-	return d.conn.PgConn().Exec(ctx, sql).Close()
+func (p *primary) exec(ctx context.Context, sql string) error {
+	return p.conn.PgConn().Exec(ctx, sql).Close()
 }
 
-// record writes the version that d.target says, in tx.
+// record writes the version that d.target says, and what the schema is at it, in tx.
 func (d *driver) record(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "DELETE FROM "+d.table()); err != nil {
 		return err
 	}
-	if d.target == noVersion {
-		return nil
+	if _, err := tx.Exec(ctx, "DELETE FROM "+d.logTable()+" WHERE version >= $1", pgx.QueryExecModeExec, d.target); err != nil || d.target == noVersion {
+		return err
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO "+d.table()+" (version, dirty) VALUES ($1, false)", d.target)
+	if _, err := tx.Exec(ctx, "INSERT INTO "+d.table()+" (version, dirty) VALUES ($1, false)", pgx.QueryExecModeExec, d.target); err != nil {
+		return err
+	}
+	now, err := d.describe(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO "+d.logTable()+" (version, schema) VALUES ($1, $2)", pgx.QueryExecModeExec, d.target, []string(now))
 	return err
 }
 
-// ensureTable makes the table of versions. The role that serves requests may read it, to know what it runs on, and no
-// more, although the owner's new tables grant it everything.
-func (d *driver) ensureTable() error {
+// ensureTables makes the table of versions and the log.
+func (d *driver) ensureTables() error {
 	ctx, cancel := context.WithTimeout(d.ctx, d.set.ConnectTimeout)
 	defer cancel()
+	if err := d.ensureTable(ctx, d.table(), "version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL"); err != nil {
+		return err
+	}
+	return d.ensureTable(ctx, d.logTable(), "version bigint NOT NULL PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp(), schema text[]")
+}
 
+// ensureTable makes a table if it is not there. The role that serves requests may read it, to know what it runs on, and no
+// more, although the owner's new tables grant it everything.
+func (d *driver) ensureTable(ctx context.Context, name, columns string) error {
 	var exists bool
-	err := d.conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", d.table()).Scan(&exists)
+	err := d.conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&exists)
 	if err != nil || exists {
 		return explain(err, "")
 	}
-	sql := "CREATE TABLE " + d.table() + " (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);"
+	sql := "CREATE TABLE " + name + " (" + columns + ");"
 	if d.api != d.conn.Config().User {
 		api := pgx.Identifier{d.api}.Sanitize()
-		sql += " REVOKE ALL ON " + d.table() + " FROM " + api + "; GRANT SELECT ON " + d.table() + " TO " + api
+		sql += " REVOKE ALL ON " + name + " FROM " + api + "; GRANT SELECT ON " + name + " TO " + api
 	}
 	return explain(d.exec(ctx, sql), sql)
 }

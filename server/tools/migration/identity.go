@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
@@ -55,13 +57,19 @@ func (t *tool) identities(ctx context.Context, primaries []*primary) (found []id
 	return found, cluster, errors.Join(problems...)
 }
 
-// wanted is who the settings say the shards are.
+// wanted is who the settings say that the shards of this run are.
 func (t *tool) wanted() ([]shard.Identity, error) {
 	names := make([]string, 0, len(t.cfg.Shards))
 	for _, s := range t.cfg.Shards {
 		names = append(names, s.Name)
 	}
-	return shard.Identities(names)
+	list, err := shard.Identities(names)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(id shard.Identity) bool {
+		return !slices.ContainsFunc(t.shards, func(s config.Shard) bool { return s.Name == id.Name })
+	}), nil
 }
 
 // writeIdentities has every shard that does not know it yet write down who it is, once.
@@ -106,11 +114,14 @@ func (p *primary) identity(ctx context.Context) (found identity, err error) {
 func (p *primary) writeIdentity(ctx context.Context, cluster string, id shard.Identity) error {
 	ctx, cancel := context.WithTimeout(ctx, p.set.ConnectTimeout)
 	defer cancel()
-	_, err := p.conn.Exec(ctx, `INSERT INTO shard_identity (cluster_id, shard_name, shard_index, shard_count, virtual_nodes, ring_checksum)
-		VALUES ($1, $2, $3, $4, $5, $6)`, pgx.QueryExecModeExec, cluster, id.Name, id.Index, id.Shards, id.VirtualNodes, id.RingChecksum)
-	if err == nil {
-		_, err = p.conn.Exec(ctx, "REVOKE INSERT, UPDATE, DELETE ON shard_identity FROM "+pgx.Identifier{p.api}.Sanitize())
-	}
+	err := pgx.BeginFunc(ctx, p.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO `+identityTable+` (cluster_id, shard_name, shard_index, shard_count, virtual_nodes, ring_checksum)
+			VALUES ($1, $2, $3, $4, $5, $6)`, pgx.QueryExecModeExec, cluster, id.Name, id.Index, id.Shards, id.VirtualNodes, id.RingChecksum); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "REVOKE INSERT, UPDATE, DELETE ON "+identityTable+" FROM "+pgx.Identifier{p.api}.Sanitize())
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("write who it is: %w", explain(err, ""))
 	}

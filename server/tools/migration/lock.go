@@ -17,8 +17,8 @@ const lockPoll = 200 * time.Millisecond
 // errLost ends a run whose lock is gone: another run may have begun.
 var errLost = errors.New("lost the connection that holds this run's lock; what was applied is recorded, run it again")
 
-// lockCluster takes the lock that lets one run at a time change this cluster: a session lock on the first shard's primary,
-// held by a connection of its own, so that it ends with this process however that ends. The context it returns is done when that
+// lockCluster takes the lock that lets one run at a time change this cluster: a session lock on the first shard's primary, also where
+// this run is about others only, held by a connection of its own, so that it ends with this process however that ends. The context it returns is done when that
 // connection is lost. unlock frees the lock.
 func (t *tool) lockCluster(ctx context.Context) (locked context.Context, unlock func() error, err error) {
 	first := t.cfg.Shards[0]

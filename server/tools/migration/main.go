@@ -17,7 +17,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 )
 
-const usage = `Usage: migration [-config FILE] COMMAND
+const usage = `Usage: migration [-config FILE] [-shards LIST] [-dry-run] COMMAND
 
   make NAME   write the next numbered pair of SQL files (no database needed)
   up          apply every pending migration on every shard
@@ -26,6 +26,8 @@ const usage = `Usage: migration [-config FILE] COMMAND
   status      show each shard's version and what is pending
 
   -config FILE   the tool's own settings (default migration.yml)
+  -shards LIST   only these shards, by number or name: 0,3 or shard-0,shard-3
+  -dry-run       say what would be done, and change nothing
 `
 
 // usageError is a command line that means nothing. The usage follows it.
@@ -61,6 +63,8 @@ func run(ctx context.Context, args []string, c console) error {
 	flags := flag.NewFlagSet("migration", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // main prints the error and the usage once
 	path := flags.String("config", "migration.yml", "")
+	chosen := flags.String("shards", "", "")
+	dry := flags.Bool("dry-run", false, "")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -106,6 +110,10 @@ func run(ctx context.Context, args []string, c console) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", origin, err)
 	}
-	c.err.printf("migration %s: files from %s, newest %s; %d shards", command, origin, t.label(len(t.list)), len(cfg.Shards))
+	t.dry = *dry
+	if err := t.choose(*chosen); err != nil {
+		return err
+	}
+	c.err.printf("migration %s: files from %s, newest %s; %d of %d shards", command, origin, t.label(len(t.list)), len(t.shards), len(t.cfg.Shards))
 	return action(t, ctx)
 }

@@ -20,6 +20,7 @@ type settings struct {
 	Table            string        `yaml:"table"`
 	ConnectTimeout   time.Duration `yaml:"connect_timeout"`
 	LockTimeout      time.Duration `yaml:"lock_timeout"`
+	LockPatience     time.Duration `yaml:"lock_patience"`
 	StatementTimeout time.Duration `yaml:"statement_timeout"`
 	RunLockTimeout   time.Duration `yaml:"run_lock_timeout"`
 }
@@ -62,6 +63,7 @@ func parseSettings(text []byte) (settings, error) {
 	}{
 		{"connect_timeout", set.ConnectTimeout},
 		{"lock_timeout", set.LockTimeout},
+		{"lock_patience", set.LockPatience},
 		{"statement_timeout", set.StatementTimeout},
 		{"run_lock_timeout", set.RunLockTimeout},
 	} {

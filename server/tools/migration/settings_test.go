@@ -18,7 +18,7 @@ func TestSettings(t *testing.T) {
 	set, err := loadSettings(wholeFile)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join("..", "..", "migrations"), set.Directory)
-	require.Equal(t, 3*time.Second, set.LockTimeout)
+	require.Equal(t, 1500*time.Millisecond, set.LockTimeout)
 }
 
 func TestSettingsSayWhatIsWrong(t *testing.T) {
@@ -34,10 +34,10 @@ func TestSettingsSayWhatIsWrong(t *testing.T) {
 		{"Empty", "", "directory is missing"},
 		{"UnknownKey", string(text) + "lock_timeuot: 3s\n", "field lock_timeuot not found"},
 		{"MissingKey", change("table: schema_migrations", ""), "table is missing"},
-		{"NoUnit", change("lock_timeout: 3s", "lock_timeout: 3"), "cannot unmarshal !!int `3` into time.Duration"},
-		{"ForEver", change("lock_timeout: 3s", "lock_timeout: 0s"), "lock_timeout is missing or less than 1ms"},
+		{"NoUnit", change("lock_timeout: 1500ms", "lock_timeout: 1500"), "cannot unmarshal !!int `1500` into time.Duration"},
+		{"ForEver", change("lock_timeout: 1500ms", "lock_timeout: 0s"), "lock_timeout is missing or less than 1ms"},
 		{"Negative", change("connect_timeout: 5s", "connect_timeout: -5s"), "connect_timeout is missing or less than 1ms"},
-		{"NotADuration", change("lock_timeout: 3s", "lock_timeout: soon"), "soon"},
+		{"NotADuration", change("lock_timeout: 1500ms", "lock_timeout: soon"), "soon"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

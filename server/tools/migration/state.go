@@ -15,14 +15,19 @@ type state struct {
 	shard   config.Shard
 	version int
 	dirty   bool
-	err     error // why the rest is not known
+
+	schema   schema // as it is
+	recorded schema // as it was when the shard came to its version; nil if that is not known
+	underWay bool   // a file that stands alone was begun and not recorded yet
+
+	err error // why the rest is not known
 }
 
 // connectAll connects to every primary. closeAll closes those that were reached, also after an error.
 func (t *tool) connectAll(ctx context.Context) (primaries []*primary, closeAll func() error, err error) {
-	primaries = make([]*primary, len(t.cfg.Shards))
+	primaries = make([]*primary, len(t.shards))
 	err = t.onEvery(ctx, func(ctx context.Context, i int) (err error) {
-		primaries[i], err = t.connect(ctx, t.cfg.Shards[i])
+		primaries[i], err = t.connect(ctx, t.shards[i])
 		return err
 	})
 	return primaries, func() error {
@@ -40,11 +45,25 @@ func (t *tool) connectAll(ctx context.Context) (primaries []*primary, closeAll f
 func (t *tool) inspect(ctx context.Context, primaries []*primary) ([]state, error) {
 	states := make([]state, len(primaries))
 	err := t.onEvery(ctx, func(ctx context.Context, i int) (err error) {
-		states[i].shard = t.cfg.Shards[i]
-		states[i].version, states[i].dirty, err = primaries[i].version(ctx)
+		states[i], err = primaries[i].state(ctx)
 		return err
 	})
 	return states, err
+}
+
+// state reads what the shard stands at.
+func (p *primary) state(ctx context.Context) (s state, err error) {
+	s.shard = p.shard
+	if s.version, s.dirty, err = p.version(ctx); err != nil {
+		return s, err
+	}
+	if s.recorded, s.underWay, err = p.readLog(ctx, s.version); err != nil {
+		return s, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.set.ConnectTimeout)
+	defer cancel()
+	s.schema, err = p.describe(ctx, p.conn)
+	return s, err
 }
 
 // changeable refuses shards on which these files have nothing to build.
@@ -65,9 +84,9 @@ func (t *tool) changeable(states []state) error {
 
 // look finds out what each shard stands at with connections of its own, and keeps what went wrong in the states.
 func (t *tool) look(ctx context.Context) []state {
-	states := make([]state, len(t.cfg.Shards))
+	states := make([]state, len(t.shards))
 	_ = t.onEvery(ctx, func(ctx context.Context, i int) error {
-		states[i] = t.lookAt(ctx, t.cfg.Shards[i])
+		states[i] = t.lookAt(ctx, t.shards[i])
 		return nil
 	})
 	return states
@@ -78,23 +97,24 @@ func (t *tool) lookAt(ctx context.Context, shard config.Shard) state {
 	if err != nil {
 		return state{shard: shard, err: err}
 	}
-	version, dirty, err := p.version(ctx)
-	return state{shard: shard, version: version, dirty: dirty, err: errors.Join(err, p.close(ctx))}
+	s, err := p.state(ctx)
+	s.err = errors.Join(err, p.close(ctx))
+	return s
 }
 
 // table shows states to people and to scripts.
 func (t *tool) table(states []state) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SHARD\tVERSION\tDIRTY\tPENDING")
+	fmt.Fprintln(w, "SHARD\tVERSION\tDIRTY\tPENDING\tSCHEMA")
 	for _, s := range states {
 		switch {
 		case s.err != nil:
-			fmt.Fprintf(w, "%s\tunknown\t?\t?\n", s.shard.Name)
+			fmt.Fprintf(w, "%s\tunknown\t?\t?\t?\n", s.shard.Name)
 		case s.dirty:
-			fmt.Fprintf(w, "%s\t%s\tyes\t%d\n", s.shard.Name, t.label(s.version), t.pending(s))
+			fmt.Fprintf(w, "%s\t%s\tyes\t%d\t%s\n", s.shard.Name, t.label(s.version), t.pending(s), s.schema.hash())
 		default:
-			fmt.Fprintf(w, "%s\t%s\tno\t%d\n", s.shard.Name, t.label(s.version), t.pending(s))
+			fmt.Fprintf(w, "%s\t%s\tno\t%d\t%s\n", s.shard.Name, t.label(s.version), t.pending(s), s.schema.hash())
 		}
 	}
 	_ = w.Flush() // into memory

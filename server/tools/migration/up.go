@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -31,10 +32,17 @@ func (t *tool) change(ctx context.Context, agree func([]state) error, goal func(
 	}
 	states, err := t.inspect(ctx, primaries)
 	if err == nil {
-		err = errors.Join(t.changeable(states), agree(states), t.checkIdentities(ctx, primaries))
+		err = t.checkIdentities(ctx, primaries)
+	}
+	if err == nil {
+		err = errors.Join(t.changeable(states), agree(states), t.compareBefore(states))
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nnothing was changed on any shard", err)
+	}
+	if t.dry {
+		t.foretell(states, goal)
+		return nil
 	}
 
 	err = t.onEvery(ctx, func(ctx context.Context, i int) error {
@@ -51,7 +59,25 @@ func (t *tool) change(ctx context.Context, agree func([]state) error, goal func(
 		}
 		return t.whereEachStands(ctx, err)
 	}
-	return t.writeIdentities(ctx, primaries)
+	return errors.Join(t.writeIdentities(ctx, primaries), t.compareAfter(ctx, primaries))
+}
+
+// foretell says what change would do.
+func (t *tool) foretell(states []state, goal func(state) int) {
+	for _, s := range states {
+		var files []string
+		for version := s.version; version < goal(s); {
+			version = max(version, 0) + 1
+			files = append(files, t.list[version-1].UpFile())
+		}
+		for version := s.version; version > max(goal(s), 0); version-- {
+			files = append(files, t.list[version-1].DownFile())
+		}
+		if files == nil {
+			files = []string{"nothing"}
+		}
+		t.con.out.printf("%s: at %s, would apply %s", s.shard.Name, t.label(s.version), strings.Join(files, ", "))
+	}
 }
 
 // step changes one shard and reports it.
@@ -61,10 +87,12 @@ func (t *tool) step(ctx context.Context, p *primary, from, to int, step func(*mi
 		return err
 	}
 	at, start := from, time.Now()
-	d := &driver{primary: p, ctx: ctx, applied: func(version int, took time.Duration) {
+	d := &driver{primary: p, ctx: ctx, at: from, applied: func(version int, took time.Duration) {
 		if at = version; at != to {
 			t.con.out.printf("%s: now %s, after %s", p.shard.Name, t.label(at), round(took))
 		}
+	}, say: func(format string, args ...any) {
+		t.con.out.printf("%s: %s: %s", p.shard.Name, t.fileAfter(at, from, to), fmt.Sprintf(format, args...))
 	}}
 	m, err := migrate.NewWithInstance("iofs", source, "postgres", d)
 	if err != nil {
