@@ -55,6 +55,9 @@ func runMaster(ctx context.Context, w io.Writer) error {
 	if err := checkLimits(ctx, cfg, log); err != nil {
 		return fmt.Errorf("pool sizes: %w", err)
 	}
+	if err := checkSchemas(ctx, cfg, log); err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
 	if err := checkIdentities(ctx, cfg, log); err != nil {
 		return fmt.Errorf("placement: %w", err)
 	}
