@@ -242,6 +242,7 @@ case ${1:-} in
   migrate-make) migrate_make "${NAME:-}" ;;
   test | test-long | test-coverage | lint) tests "$1" ;;
   migrate-up | migrate-down | migrate-latest | migrate-status) tool migration "${1#migrate-}" ;;
+  migration) tool "$@" ;; # scripts/migrate-shards.sh
   verify) tool verify ;;
   seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;

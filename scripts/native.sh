@@ -23,6 +23,7 @@ case $command in
   shards | health) exec ../.build/apictl "$command" ;;
   migrate-make) exec ../.build/migration make "${NAME:-}" ;;
   migrate-*) exec ../.build/migration "${command#migrate-}" ;;
+  migration) exec ../.build/migration "${@:2}" ;; # scripts/migrate-shards.sh
   verify) exec ../.build/verify ;;
   seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   lint) exec ../scripts/lint.sh ;;
