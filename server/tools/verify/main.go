@@ -10,9 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/progress"
 )
 
 // errWrong is what a verification that found something ends with.
@@ -37,9 +36,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer v.close()
-	stopShowing := v.progress.show(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
-	report, err := v.verify(ctx)
-	stopShowing()
+	display := progress.New(os.Stderr)
+	report, err := v.verify(ctx, display)
+	display.Stop()
 	if err != nil {
 		return err
 	}

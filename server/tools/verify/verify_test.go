@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/progress"
 )
 
 // TestVerify puts every kind of mistake on real shards and wants each found, and
@@ -23,14 +25,14 @@ func TestVerify(t *testing.T) {
 
 	idOn := func(shard int) uuid.UUID {
 		for {
-			if id := uuid.Must(uuid.NewV7()); v.owner(id.String()) == shard {
+			if id := uuid.Must(uuid.NewV7()); v.set.Owner(id.String()) == shard {
 				return id
 			}
 		}
 	}
 	emailOn := func(shard int) string {
 		for {
-			if email := uuid.NewString() + "@example.com"; v.owner(email) == shard {
+			if email := uuid.NewString() + "@example.com"; v.set.Owner(email) == shard {
 				return email
 			}
 		}
@@ -47,7 +49,9 @@ func TestVerify(t *testing.T) {
 	}
 	verify := func() *report {
 		t.Helper()
-		r, err := v.verify(t.Context())
+		display := progress.New(os.Stderr)
+		defer display.Stop()
+		r, err := v.verify(t.Context(), display)
 		if err != nil {
 			t.Fatal(err)
 		}

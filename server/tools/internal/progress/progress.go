@@ -53,8 +53,8 @@ func newDisplay(w io.Writer, terminal bool, interval time.Duration) *Display {
 	return d
 }
 
-// Bar begins to show a work: its name, the unit it is counted in (Bytes, or a plural), how much there is in all, and
-// how much of that was done before.
+// Bar begins to show a work: its name, the unit it is counted in (Bytes, or a plural), how much there is in all, which may
+// be an estimate and is 0 when nobody knows, and how much of that was done before.
 func (d *Display) Bar(name string, unit Unit, total, before int64) *Bar {
 	b := &Bar{name: name, unit: unit, began: time.Now(), before: before}
 	b.total.Store(total)
@@ -63,8 +63,9 @@ func (d *Display) Bar(name string, unit Unit, total, before int64) *Bar {
 	defer d.mu.Unlock()
 	d.list = append(d.list, b)
 	if d.bars != nil {
-		b.bar = d.bars.AddBar(max(total, 1), mpb.BarWidth(24), mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR)),
+		b.bar = d.bars.AddBar(0, mpb.BarWidth(24), mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.text() })))
+		b.bar.SetTotal(total, false) // Stop ends it: there may be more than was thought
 		b.bar.SetCurrent(before)
 	}
 	return b
@@ -74,7 +75,10 @@ func (d *Display) Bar(name string, unit Unit, total, before int64) *Bar {
 func (d *Display) Stop() {
 	if d.bars != nil {
 		for _, b := range d.list {
-			b.bar.Abort(false) // one that is complete stays so
+			if b.complete() {
+				b.bar.SetTotal(-1, true)
+			}
+			b.bar.Abort(false) // nothing, if it is complete
 		}
 		d.bars.Wait()
 		return
@@ -109,8 +113,9 @@ type Bar struct {
 
 // Add says that n more are done. It is not for every single one of a million.
 func (b *Bar) Add(n int64) {
-	if b.done.Add(n) >= b.total.Load() {
-		b.ended.CompareAndSwap(0, max(1, int64(time.Since(b.began))))
+	done := b.done.Add(n)
+	if total := b.total.Load(); total > 0 && done >= total {
+		b.ended.Store(max(1, int64(time.Since(b.began))))
 	}
 	if b.bar != nil {
 		b.bar.IncrInt64(n)
@@ -120,13 +125,16 @@ func (b *Bar) Add(n int64) {
 // Finish says that all is done and how much that was, where it was an estimate before.
 func (b *Bar) Finish(total int64) {
 	b.total.Store(total)
-	b.Add(total - b.done.Load())
-	if b.bar != nil {
-		b.bar.SetTotal(total, true)
+	b.ended.Store(max(1, int64(time.Since(b.began))))
+	if b.done.Store(total); b.bar != nil {
+		b.bar.SetCurrent(total)
 	}
 }
 
-func (b *Bar) complete() bool { return b.done.Load() >= b.total.Load() }
+// Done is how much is done.
+func (b *Bar) Done() int64 { return b.done.Load() }
+
+func (b *Bar) complete() bool { return b.ended.Load() != 0 }
 
 func (b *Bar) text() string {
 	took := time.Since(b.began)
@@ -135,9 +143,12 @@ func (b *Bar) text() string {
 	}
 	done, total := b.done.Load(), b.total.Load()
 	rate := float64(done-b.before) / took.Seconds()
+	if done > total || total == 0 {
+		return fmt.Sprintf("%s, %s/s", b.unit.format(done), b.unit.bare(int64(rate)))
+	}
 	text := fmt.Sprintf("%s of %s, %s/s", b.unit.bare(done), b.unit.format(total), b.unit.bare(int64(rate)))
 	switch {
-	case done >= total:
+	case done == total:
 		return fmt.Sprintf("%s, in %s", text, shortly(took))
 	case rate > 0:
 		return fmt.Sprintf("%s, %s left", text, shortly(time.Duration(float64(total-done)/rate*float64(time.Second))))
