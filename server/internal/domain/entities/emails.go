@@ -1,6 +1,7 @@
 package entities
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -22,21 +23,26 @@ const (
 )
 
 // EmailPattern matches what ParseEmail takes, but for the lengths of the whole
-// and of what stands before the @; it is for documents. A test compares the two.
-const EmailPattern = "^[A-Za-z0-9" + alsoInLocal + "]+([.][A-Za-z0-9" + alsoInLocal + "]+)*" +
-	"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+// and of what stands before the @, of which LongLocalPattern matches what is too
+// long. Both are for documents; tests compare them with the parser.
+const EmailPattern = "^[" + spaces + "]*[A-Za-z0-9" + alsoInLocal + "]+([.][A-Za-z0-9" + alsoInLocal + "]+)*" +
+	"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*[" + spaces + "]*$"
+
+// LongLocalPattern matches addresses that have too much before the @.
+var LongLocalPattern = fmt.Sprintf("[A-Za-z0-9.%s]{%d,}@", alsoInLocal, maxLocalLength+1)
 
 // alsoInLocal may stand before the @, beside letters and digits (RFC 5322, atext).
 const alsoInLocal = "!#$%&'*+/=?^_`{|}~-"
 
 // ParseEmail returns s as an Email, or an Error of kind Invalid.
 func ParseEmail(s string) (Email, error) {
+	length := len(s) // with the space around it, so that the limit can be told without regard to that
 	s = strings.TrimSpace(s)
 	local, domain, _ := strings.Cut(s, "@")
 	switch {
 	case s == "":
 		return "", InvalidField("email", "must not be empty")
-	case len(s) > MaxEmailLength:
+	case length > MaxEmailLength:
 		return "", InvalidField("email", "must be at most 254 characters long")
 	case strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }):
 		return "", InvalidField("email", "must be ASCII; write an international domain in its xn-- form")

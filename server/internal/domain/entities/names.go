@@ -1,6 +1,7 @@
 package entities
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,18 +14,22 @@ type Name string
 // MaxNameLength is in characters, not bytes.
 const MaxNameLength = 100
 
-// NamePattern matches what ParseName takes, but for the length; it is for
-// documents. A test compares the two.
-const NamePattern = `^[\t-\r\u0085\u2028\u2029]*` +
-	`[^` + unnameable + `]*[^` + unnameable + blank + `][^` + unnameable + `]*` +
-	`[\t-\r\u0085\u2028\u2029]*$`
+// NamePattern matches what ParseName takes, but for names of which nothing can
+// be seen: those are what BlankPattern matches. Both are for documents, in what
+// the regular expressions of all languages have in common; tests compare them
+// with the parser.
+var NamePattern = fmt.Sprintf("^[%[1]s]*[^%[1]s%[2]s]([^%[2]s]{0,%[3]d}[^%[1]s%[2]s])?[%[1]s]*$", spaces, unnameable, MaxNameLength-2)
+
+// BlankPattern matches names of which nothing can be seen.
+const BlankPattern = "^[" + spaces + blank + "]*$"
 
 const (
+	// spaces are what strings.TrimSpace trims.
+	spaces = "\\t-\\r \\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 	// unnameable is what isUnnameable finds.
-	unnameable = `\u0000-\u001F\u007F-\u009F\u200B\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFF`
-	// blank is what isBlank finds, and the spaces.
-	blank = ` \u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F` +
-		`\u2000-\u200A\u200C-\u200F\u202F\u205F\u2800\u3000\u3164\uFE00-\uFE0F\uFFA0`
+	unnameable = "\\x00-\\x1f\\x7f-\\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+	// blank is what isBlank finds.
+	blank = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u2800\u3164\ufe00-\ufe0f\uffa0"
 )
 
 // ParseName returns s as a Name, or an Error of kind Invalid.
