@@ -22,6 +22,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract/contracttest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
@@ -129,7 +130,7 @@ func TestReadsAreFresh(t *testing.T) {
 	}
 	for range 8 { // readers: some of what is written, most of what is not
 		wg.Go(func() {
-			client := &http.Client{Transport: &http.Transport{}}
+			client := &http.Client{Transport: contracttest.Transport(t, &http.Transport{})}
 			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
 				u := all[rand.IntN(users)]

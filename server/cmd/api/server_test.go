@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract/contracttest"
 )
 
 const workers = 3
@@ -79,7 +80,7 @@ func start(t testing.TB, settings ...string) *server {
 	for i := range workers {
 		s.awaitCount(t, i+1, func(l logLine) bool { return l.Msg == "worker ready" })
 	}
-	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: 30 * time.Second}
+	s.client = &http.Client{Transport: contracttest.Transport(t, &http.Transport{MaxIdleConnsPerHost: 100}), Timeout: 30 * time.Second}
 	t.Cleanup(s.client.CloseIdleConnections)
 	return s
 }

@@ -15,13 +15,12 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 )
 
 // localRequestID is where the request's id is kept while it lasts.
 type localRequestID struct{}
-
-const maxRequestIDLength = 128
 
 // identify gives every request an id, the client's own if it sent a sound one,
 // and returns it in the answer.
@@ -42,7 +41,7 @@ func assignRequestID(c fiber.Ctx) {
 }
 
 func soundRequestID(id string) bool {
-	return id != "" && len(id) <= maxRequestIDLength &&
+	return id != "" && len(id) <= contract.MaxRequestIDLength &&
 		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 

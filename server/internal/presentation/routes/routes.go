@@ -59,6 +59,10 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 	app.Get("/problems", explained.Index)
 	app.Get("/problems/:slug", explained.Type)
 
+	documents := handlers.NewDocuments()
+	app.Get("/openapi.json", documents.Contract)
+	app.Get("/docs", documents.Page)
+
 	app.Get("/livez", shards.Live)
 	app.Get("/readyz", shards.Ready)
 	app.Get("/health", shards.Health)

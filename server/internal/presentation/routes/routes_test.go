@@ -22,6 +22,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories/repositoriestest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract/contracttest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 )
 
@@ -117,6 +118,7 @@ func (b *bundle) send(t testing.TB, method, path, body string, headers ...string
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
+	contracttest.Check(t, req, res, text)
 	return answer{res.StatusCode, res.Header, string(text), res.Close}
 }
 

@@ -145,7 +145,7 @@ func (f *Fake) CountPerShard(ctx context.Context) ([]entities.ShardCount, error)
 	if err := available(ctx); err != nil {
 		return nil, err
 	}
-	return []entities.ShardCount{{Shard: "shard-0", Users: int64(len(f.users))}}, nil
+	return []entities.ShardCount{{Shard: "shard-0", Users: int64(len(f.users)), Server: "primary"}}, nil
 }
 
 func (f *Fake) create(ctx context.Context, u entities.User) error {
