@@ -67,6 +67,10 @@ var (
 		"The body is larger than the server takes. Nothing was changed, and the connection was closed.",
 		"Send a smaller body. A user takes a few hundred bytes.")
 
+	TargetTooLong = define("target-too-long", http.StatusRequestURITooLong, "Target too long",
+		"The path and query are longer than the server takes. Nothing was changed, and the connection was closed.",
+		"Shorten the query. No path of this API needs more than a few hundred characters.")
+
 	UnsupportedMediaType = define("unsupported-media-type", http.StatusUnsupportedMediaType, "Unsupported media type",
 		"The body is not sent as plain JSON: `Content-Type` is missing or another, names a charset other than UTF-8, or the body is compressed. Nothing was changed.",
 		"Send the header `Content-Type: application/json` and no `Content-Encoding`.")

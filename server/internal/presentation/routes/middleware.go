@@ -109,7 +109,7 @@ func options(c fiber.Ctx, err error) bool {
 	switch {
 	case errors.Is(err, fiber.ErrMethodNotAllowed): // and Allow lists the others
 		c.Append(fiber.HeaderAllow, fiber.MethodOptions)
-	case isOptions && errors.Is(err, fiber.ErrNotFound) && string(c.Request().RequestURI()) == "*":
+	case isOptions && errors.Is(err, fiber.ErrNotFound) && string(c.Request().Header.RequestURI()) == "*":
 		c.Set(fiber.HeaderAllow, anyMethod)
 	default:
 		return false

@@ -84,6 +84,8 @@ func typeOfStatus(status int) (t *problems.Type, detail string) {
 		return problems.MethodNotAllowed, "the Allow header lists the methods that work here"
 	case http.StatusRequestEntityTooLarge:
 		return problems.TooLarge, "the body is larger than this server takes"
+	case http.StatusRequestURITooLong:
+		return problems.TargetTooLong, "the request line is longer than this server takes"
 	case http.StatusRequestHeaderFieldsTooLarge:
 		return problems.HeadersTooLarge, "the request line and headers are larger than this server takes"
 	case http.StatusRequestTimeout:
@@ -124,14 +126,19 @@ func (a answers) logged(c fiber.Ctx) error {
 	return nil
 }
 
-// refused answers what never reached a route: what fasthttp cannot parse or
-// finds too large or too slow, and methods unknown to Fiber.
+// refused answers what never reached the middleware: what fasthttp cannot parse
+// or finds too large or too slow, what guard refuses, and the target *.
 func (a answers) refused(c fiber.Ctx, err error) error {
 	if requestID(c) == "" {
 		assignRequestID(c)
 	}
-	writeErr := writeProblem(c, err)
-	c.Response().SkipBody = c.Method() == fiber.MethodHead
+	var writeErr error
+	if options(c, err) {
+		err = nil
+	} else {
+		writeErr = writeProblem(c, err)
+		c.Response().SkipBody = c.Method() == fiber.MethodHead
+	}
 	a.line(c, 0, nil, err)
 	return writeErr
 }
@@ -166,7 +173,9 @@ func instance(c fiber.Ctx) string {
 func (a answers) line(c fiber.Ctx, took time.Duration, event *requestlog.Event, err error) {
 	status := c.Response().StatusCode()
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented { // 501: the client's method
+	switch {
+	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported: // the client's method, its HTTP
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
 	if !a.log.Enabled(c.Context(), level) {

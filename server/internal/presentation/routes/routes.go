@@ -42,6 +42,8 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		JSONEncoder:    handlers.JSON.Marshal,
 		JSONDecoder:    handlers.JSON.Unmarshal,
 		ErrorHandler:   answers.refused,
+
+		DisablePreParseMultipartForm: true, // nothing here takes a form
 	})
 	guard(app, answers, cfg.BodyLimit)
 	app.Use(identify, answers.logged)
