@@ -64,6 +64,10 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 		ProbeTimeout: cfg.DBConnectTimeout,
 	}, time.Now)
 
+	key, err := cursorKey(cfg)
+	if err != nil {
+		return nil, errors.Join(err, router.Close())
+	}
 	draining := new(atomic.Bool)
 	app := routes.New(routes.Config{
 		RequestTimeout: cfg.RequestTimeout,
@@ -74,7 +78,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 		AllowOrigins:   cfg.CORSAllowOrigins,
 		Log:            log,
 		Draining:       draining,
-	}, handlers.NewUsers(users), handlers.NewShards(shards, draining))
+	}, handlers.NewUsers(users, handlers.NewCursors(key)), handlers.NewShards(shards, draining))
 
 	return &Application{
 		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), closeShards: router.Close,

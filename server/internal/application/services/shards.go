@@ -10,7 +10,7 @@ import (
 
 // userCounter is the part of repositories.Users that Shards calls.
 type userCounter interface {
-	CountPerShard(ctx context.Context) ([]entities.ShardCount, error)
+	CountPerShard(ctx context.Context) (entities.ShardCounts, error)
 }
 
 // prober looks at the servers behind the shards.
@@ -23,7 +23,8 @@ type prober interface {
 type Shards struct {
 	counter userCounter
 	now     func() time.Time
-	counts  shared[[]entities.ShardCount]
+	counts  shared[entities.ShardCounts]
+	lenient shared[entities.ShardCounts] // counts that may lack shards
 	health  shared[[]entities.ShardHealth]
 }
 
@@ -36,11 +37,11 @@ type SharedAnswers struct {
 
 // NewShards returns what there is to tell about the shards behind counter and prober.
 func NewShards(counter userCounter, prober prober, answers SharedAnswers, now func() time.Time) *Shards {
+	count := func() shared[entities.ShardCounts] {
+		return shared[entities.ShardCounts]{maxAge: answers.MaxAge, timeout: answers.CountTimeout, now: now, work: counter.CountPerShard}
+	}
 	return &Shards{
-		counter: counter, now: now,
-		counts: shared[[]entities.ShardCount]{
-			maxAge: answers.MaxAge, timeout: answers.CountTimeout, now: now, work: counter.CountPerShard,
-		},
+		counter: counter, now: now, counts: count(), lenient: count(),
 		health: shared[[]entities.ShardHealth]{
 			maxAge: answers.MaxAge, timeout: answers.ProbeTimeout + time.Second, now: now,
 			work: func(ctx context.Context) ([]entities.ShardHealth, error) {
@@ -52,14 +53,19 @@ func NewShards(counter userCounter, prober prober, answers SharedAnswers, now fu
 
 // Counts returns the users per shard, exact as of a moment at most MaxAge ago,
 // or, where reads are to be strong, since the call.
-func (s *Shards) Counts(ctx context.Context) (entities.ShardCounts, error) {
-	if repositories.IsStrong(ctx) {
-		asOf := s.now()
-		shards, err := s.counter.CountPerShard(ctx)
-		return entities.ShardCounts{Shards: shards, CountedAt: asOf.UTC()}, err
+func (s *Shards) Counts(ctx context.Context) (counts entities.ShardCounts, err error) {
+	var asOf time.Time
+	switch {
+	case repositories.IsStrong(ctx):
+		asOf = s.now()
+		counts, err = s.counter.CountPerShard(ctx)
+	case repositories.IsLenient(ctx):
+		counts, asOf, err = s.lenient.get(ctx)
+	default:
+		counts, asOf, err = s.counts.get(ctx)
 	}
-	shards, asOf, err := s.counts.get(ctx)
-	return entities.ShardCounts{Shards: shards, CountedAt: asOf.UTC()}, err
+	counts.CountedAt = asOf.UTC()
+	return counts, err
 }
 
 // MaxAge is how old an answer may be.

@@ -103,8 +103,8 @@ func (s *Users) Delete(ctx context.Context, id uuid.UUID, match entities.Version
 	return nil
 }
 
-// List returns a page of all users, newest first, and whether more follow.
-func (s *Users) List(ctx context.Context, p entities.Page) (users []entities.User, more bool, err error) {
+// List returns a page of all users, newest first.
+func (s *Users) List(ctx context.Context, p entities.Page) (entities.List, error) {
 	return s.repo.ListAcross(ctx, p)
 }
 

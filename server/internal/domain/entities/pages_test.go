@@ -3,6 +3,8 @@ package entities
 import (
 	"errors"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 func TestNewPage(t *testing.T) {
@@ -15,7 +17,7 @@ func TestNewPage(t *testing.T) {
 	} {
 		p, err := NewPage(test.limit, test.offset)
 		if test.fields == 0 {
-			if err != nil || p.Limit() != test.limit || p.Offset() != test.offset {
+			if err != nil || p.Limit() != test.limit || p.Offset() != test.offset || p.After() != nil {
 				t.Errorf("NewPage(%d, %d) = %v, %v; want it as given", test.limit, test.offset, p, err)
 			}
 			continue
@@ -27,23 +29,52 @@ func TestNewPage(t *testing.T) {
 	}
 }
 
-func TestPageNeighbours(t *testing.T) {
+func TestNewPageAfter(t *testing.T) {
+	t.Parallel()
+	c := Cursor{After: uuid.Must(uuid.NewV7()), Since: Moment{1, 2}}
+	p, err := NewPageAfter(7, c)
+	if err != nil || p.Limit() != 7 || p.Offset() != 0 || p.After() == nil || *p.After() != c {
+		t.Errorf("got %v, %v; want limit 7 after %v", p, err, c)
+	}
+	if _, ok := p.Prev(); ok {
+		t.Error("a cursor leads back")
+	}
+	for _, limit := range []int{0, 101} {
+		if _, err := NewPageAfter(limit, c); KindOf(err) != Invalid {
+			t.Errorf("limit %d: got %v, want Invalid", limit, err)
+		}
+	}
+}
+
+func TestPrev(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		page           Page
-		next, prev     Page
-		hasNext, hasPr bool
+		page, prev Page
+		ok         bool
 	}{
-		{Page{20, 0}, Page{20, 20}, Page{20, 0}, true, false},
-		{Page{20, 5}, Page{20, 25}, Page{20, 0}, true, true},
-		{Page{20, 40}, Page{20, 60}, Page{20, 20}, true, true},
-		{Page{100, 10_000}, Page{100, 10_100}, Page{100, 9_900}, false, true},
+		{Page{limit: 20}, Page{limit: 20}, false},
+		{Page{limit: 20, offset: 5}, Page{limit: 20}, true},
+		{Page{limit: 20, offset: 40}, Page{limit: 20, offset: 20}, true},
+		{Page{limit: 100, offset: 10_000}, Page{limit: 100, offset: 9_900}, true},
 	} {
-		next, hasNext := test.page.Next()
-		prev, hasPrev := test.page.Prev()
-		if next != test.next || prev != test.prev || hasNext != test.hasNext || hasPrev != test.hasPr {
-			t.Errorf("%v has next %v %t, prev %v %t; want %v %t, %v %t", test.page,
-				next, hasNext, prev, hasPrev, test.next, test.hasNext, test.prev, test.hasPr)
+		if prev, ok := test.page.Prev(); prev != test.prev || ok != test.ok {
+			t.Errorf("%v has prev %v %t, want %v %t", test.page, prev, ok, test.prev, test.ok)
+		}
+	}
+}
+
+func TestMomentsOfTwoClocks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b Moment
+		want bool
+	}{
+		{Moment{1, 2}, Moment{1, 3}, true},
+		{Moment{1, 2}, Moment{2, 2}, false},
+		{Moment{}, Moment{}, false},
+	} {
+		if got := test.a.Comparable(test.b); got != test.want {
+			t.Errorf("%v and %v comparable: %t, want %t", test.a, test.b, got, test.want)
 		}
 	}
 }

@@ -12,10 +12,11 @@ type ShardCount struct {
 // ShardCounts is the users per shard, as counted at one time.
 type ShardCounts struct {
 	Shards    []ShardCount
+	Missing   []string // the shards that were not counted, for a reader who is lenient
 	CountedAt time.Time
 }
 
-// Total is the users on all shards.
+// Total is the users on all shards that were counted.
 func (c ShardCounts) Total() (total int64) {
 	for _, s := range c.Shards {
 		total += s.Users

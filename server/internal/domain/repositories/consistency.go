@@ -2,7 +2,10 @@ package repositories
 
 import "context"
 
-type strongKey struct{}
+type (
+	strongKey  struct{}
+	lenientKey struct{}
+)
 
 // WithStrong returns a context whose reads, of lists and counts too, see
 // everything that was acknowledged before.
@@ -14,4 +17,16 @@ func WithStrong(ctx context.Context) context.Context {
 func IsStrong(ctx context.Context) bool {
 	strong, _ := ctx.Value(strongKey{}).(bool)
 	return strong
+}
+
+// WithLenient returns a context whose reads across shards go without those that
+// do not answer, and name them.
+func WithLenient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, lenientKey{}, true)
+}
+
+// IsLenient tells whether ctx is from WithLenient.
+func IsLenient(ctx context.Context) bool {
+	lenient, _ := ctx.Value(lenientKey{}).(bool)
+	return lenient
 }

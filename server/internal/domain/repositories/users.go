@@ -54,11 +54,16 @@ type Users interface {
 	// match. The address is free then.
 	Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error
 
-	// ListAcross returns a page of the users of all shards, newest first, and
-	// whether more come after it. One shard that does not answer fails it.
-	ListAcross(ctx context.Context, p entities.Page) (users []entities.User, more bool, err error)
+	// ListAcross returns a page of the users of all shards, newest first, which
+	// is by id. One shard that does not answer fails it, or is Missing from it
+	// for a reader who is lenient; none that answers fails it anyhow.
+	//
+	// Pages that follow one another by their cursors keep the promise of
+	// entities.Cursor. Where reads are strong, everybody is in the first page's
+	// AsOf who was acknowledged before.
+	ListAcross(ctx context.Context, p entities.Page) (entities.List, error)
 
 	// CountPerShard counts the users of every shard, in the shards' order. One
-	// shard that does not answer fails it.
-	CountPerShard(ctx context.Context) ([]entities.ShardCount, error)
+	// shard that does not answer fails it, or is Missing, as from a list.
+	CountPerShard(ctx context.Context) (entities.ShardCounts, error)
 }

@@ -73,6 +73,15 @@
 // A new table knows no marks. Writes of the server before it end before the
 // floor: its start and the lifetime of a write.
 //
+// # Lists
+//
+// A list is of no key in particular. What matters there is T itself: a replica
+// has every user who could be seen on the primary before T. A list that is read
+// page by page keeps the earliest T, or time of asking a primary, of its first
+// page, and asks afterwards only those that have that state or a later one.
+// Times mean nothing beside another table's, whose clock may be another host's;
+// so each table's have a name.
+//
 // What is written past the server (by psql, or through a second server) has no
 // mark, and shows when the replica has replayed it.
 package freshness

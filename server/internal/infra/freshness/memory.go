@@ -28,7 +28,8 @@ type memory struct {
 	lifetime atomic.Int64 // of a write, in microseconds
 	floor    atomic.Int64
 	members  atomic.Uint64 // how many processes have joined, ever
-	_        [3]uint64     // a cache line for what never changes, and one for what does
+	clock    atomic.Uint64 // a name for the times of this table; never 0
+	_        [2]uint64     // a cache line for what never changes, and one for what does
 	lease    atomic.Uint64
 	_        [7]uint64
 	shard    [MaxShards]shardState
@@ -71,6 +72,7 @@ func Create(shards int, lifetime time.Duration) (*Table, *os.File, error) {
 	mem.shards.Store(uint64(shards))
 	mem.lifetime.Store(lifetime.Microseconds())
 	mem.floor.Store(int64(now().add(lifetime + margin(lifetime))))
+	nameClock(mem)
 	mem.magic.Store(magic)
 	return join(mem, bytes), f, nil
 }

@@ -17,6 +17,7 @@ type Event struct {
 	mu       sync.Mutex
 	shard    string
 	fallback string
+	missing  []string
 	servers  []server
 }
 
@@ -93,6 +94,16 @@ func (e *Event) Fallback(reason string) {
 	e.fallback = reason
 }
 
+// Missing notes why an answer went without a shard, for a client who is lenient.
+func (e *Event) Missing(reason string) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.missing = append(e.missing, reason)
+}
+
 // Attrs returns what is known, under the names used in every log.
 func (e *Event) Attrs() (attrs []slog.Attr) {
 	if e == nil {
@@ -105,6 +116,9 @@ func (e *Event) Attrs() (attrs []slog.Attr) {
 	}
 	if e.fallback != "" {
 		attrs = append(attrs, slog.String("fallback", e.fallback))
+	}
+	if len(e.missing) > 0 {
+		attrs = append(attrs, slog.Any("missing", e.missing))
 	}
 	return attrs
 }

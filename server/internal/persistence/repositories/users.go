@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,28 +61,53 @@ func (r *ShardedUsers) ByID(ctx context.Context, id uuid.UUID) (entities.User, e
 }
 
 // CountPerShard implements repositories.Users.
-func (r *ShardedUsers) CountPerShard(ctx context.Context) ([]entities.ShardCount, error) {
+func (r *ShardedUsers) CountPerShard(ctx context.Context) (entities.ShardCounts, error) {
 	counts := make([]entities.ShardCount, len(r.router.All()))
-	err := r.eachShard(ctx, "count users", func(ctx context.Context, i int, s *shard.Shard) error {
-		counts[i].Shard = s.Name
+	missing, err := r.eachShard(ctx, "count users", func(ctx context.Context, i int, s *shard.Shard) error {
 		var err error
-		counts[i].Server, err = s.ReadWithin(ctx, r.countTimeout, func(db *gorm.DB) error {
+		counts[i].Server, err = s.ReadAny(ctx, r.countTimeout, func(db *gorm.DB) error {
 			return db.Model(&userRow{}).Count(&counts[i].Users).Error
 		})
+		if err == nil {
+			counts[i].Shard = s.Name
+		}
 		return err
 	})
-	return counts, err
+	counts = slices.DeleteFunc(counts, func(c entities.ShardCount) bool { return c.Shard == "" })
+	return entities.ShardCounts{Shards: counts, Missing: missing}, err
 }
 
 // eachShard calls ask for every shard at once. The first to fail ends the rest:
-// there is no answer without it.
-func (r *ShardedUsers) eachShard(ctx context.Context, what string, ask func(context.Context, int, *shard.Shard) error) error {
-	requestlog.From(ctx).Shard("all")
+// there is no answer without it. If the reader is lenient, shards that do not
+// answer are missing instead, unless none does.
+func (r *ShardedUsers) eachShard(ctx context.Context, what string, ask func(context.Context, int, *shard.Shard) error) (missing []string, err error) {
+	event := requestlog.From(ctx)
+	event.Shard("all")
+	shards, lenient := r.router.All(), repositories.IsLenient(ctx)
+	errs := make([]error, len(shards))
 	group, ctx := errgroup.WithContext(ctx)
-	for i, s := range r.router.All() {
-		group.Go(func() error { return translate(s.Name, what, ask(ctx, i, s)) })
+	for i, s := range shards {
+		group.Go(func() error {
+			errs[i] = translate(s.Name, what, ask(ctx, i, s))
+			if lenient && entities.KindOf(errs[i]) == entities.Unavailable {
+				return nil
+			}
+			return errs[i]
+		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i, err := range errs {
+		if err != nil {
+			missing = append(missing, shards[i].Name)
+			event.Missing(err.Error())
+		}
+	}
+	if len(missing) == len(shards) {
+		return nil, errs[0]
+	}
+	return missing, nil
 }
 
 // found gives the absence of a row GORM's name for it.

@@ -13,25 +13,78 @@ import (
 // ListAcross implements repositories.Users. Any shard may hold the whole page,
 // so each is asked for everything up to the page's end and one row more, which
 // tells whether there is a next page.
-func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) ([]entities.User, bool, error) {
-	upTo := p.Offset() + p.Limit() + 1
-	lists := make([][]userRow, len(r.router.All()))
-	err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
-		return s.ReadAny(ctx, func(db *gorm.DB) error {
+func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) (entities.List, error) {
+	var since entities.Moment
+	if after := p.After(); after != nil {
+		since = after.Since
+	}
+	shards := r.router.All()
+	lists, has := make([][]userRow, len(shards)), make([]entities.Moment, len(shards))
+	missing, err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
+		var err error
+		has[i], err = s.ReadSince(ctx, since, func(db *gorm.DB) error {
 			lists[i] = nil // a replica may have failed halfway
-			return db.Order("id DESC").Limit(upTo).Find(&lists[i]).Error
+			return page(db, p).Find(&lists[i]).Error
 		})
+		if err != nil {
+			lists[i], has[i] = nil, entities.Moment{}
+		}
+		return err
 	})
 	if err != nil {
-		return nil, false, err
+		return entities.List{}, err
 	}
+
 	rows := mergeNewestFirst(lists, p.Offset(), p.Limit()+1)
-	more := len(rows) > p.Limit()
-	users := make([]entities.User, 0, p.Limit())
+	list := entities.List{Users: make([]entities.User, 0, p.Limit()), Missing: missing}
 	for _, row := range rows[:min(len(rows), p.Limit())] {
-		users = append(users, userFromRow(row))
+		list.Users = append(list.Users, userFromRow(row))
 	}
-	return users, more, nil
+	cursor := r.cursor(p, earliest(has))
+	list.AsOf = cursor.AsOf
+	if len(rows) > p.Limit() {
+		cursor.After = list.Users[p.Limit()-1].ID
+		list.Next = &cursor
+	}
+	return list, nil
+}
+
+// page is what a shard is asked for.
+func page(db *gorm.DB, p entities.Page) *gorm.DB {
+	if after := p.After(); after != nil {
+		db = db.Where("id < ?", after.After)
+	}
+	return db.Order("id DESC").Limit(p.Offset() + p.Limit() + 1)
+}
+
+// cursor is that of the walk which the page begins or goes on with. Nobody had
+// an older state than has when the page was read.
+//
+// A walk that was begun before the server was started anew has a Moment that
+// says nothing any more. No replica has been asked for this page then, and what
+// the primaries have now includes what was there before: so it may go on from
+// now.
+func (r *ShardedUsers) cursor(p entities.Page, has entities.Moment) entities.Cursor {
+	after := p.After()
+	switch {
+	case after == nil:
+		return entities.Cursor{Since: has, AsOf: r.router.TimeOf(has)}
+	case after.Since.Comparable(has):
+		return entities.Cursor{Since: after.Since, AsOf: after.AsOf}
+	default:
+		return entities.Cursor{Since: has, AsOf: after.AsOf}
+	}
+}
+
+// earliest is the first of the Moments, but for those of shards that did not
+// answer. They are of one clock.
+func earliest(moments []entities.Moment) (first entities.Moment) {
+	for _, m := range moments {
+		if m.Clock != 0 && (first.Clock == 0 || m.Time < first.Time) {
+			first = m
+		}
+	}
+	return first
 }
 
 // newer is the list's order: by id, which is by creation.

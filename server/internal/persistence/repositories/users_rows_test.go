@@ -1,10 +1,7 @@
 package repositories
 
 import (
-	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -12,31 +9,6 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 )
-
-// TestMergeNewestFirst compares the merge of random shards with what sorting
-// all their rows gives.
-func TestMergeNewestFirst(t *testing.T) {
-	t.Parallel()
-	order := func(a, b userRow) int { return bytes.Compare(b.ID[:], a.ID[:]) }
-	for range 200 {
-		lists := make([][]userRow, rand.IntN(6))
-		var all []userRow
-		for i := range lists {
-			for range rand.IntN(30) {
-				row := userRow{ID: uuid.New()}
-				lists[i] = append(lists[i], row)
-			}
-			slices.SortFunc(lists[i], order)
-			all = append(all, lists[i]...)
-		}
-		slices.SortFunc(all, order)
-		skip, take := rand.IntN(40), rand.IntN(40)
-		want := all[min(skip, len(all)):min(skip+take, len(all))]
-		if got := mergeNewestFirst(lists, skip, take); !slices.Equal(got, want) {
-			t.Fatalf("skip %d, take %d of %d rows: got %d rows, want %d, or they differ", skip, take, len(all), len(got), len(want))
-		}
-	}
-}
 
 func TestRowsKeepUsers(t *testing.T) {
 	t.Parallel()

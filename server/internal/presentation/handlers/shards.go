@@ -71,10 +71,12 @@ type slotJSON struct {
 
 // Stats answers GET /api/v1/shards/stats.
 func (h *Shards) Stats(c fiber.Ctx) error {
+	vary(c)
 	counts, err := h.svc.Counts(c.Context())
 	if err != nil {
 		return err
 	}
+	stateGaps(c, counts.Missing)
 	event := requestlog.From(c.Context()) // which may be given a count that another request asked for
 	for _, count := range counts.Shards {
 		event.Served(count.Shard, count.Server)
@@ -117,7 +119,7 @@ func (h *Shards) Ready(c fiber.Ctx) error {
 func statsToJSON(counts entities.ShardCounts, maxAge time.Duration) statsJSON {
 	stats := statsJSON{
 		TotalUsers: counts.Total(),
-		ShardCount: len(counts.Shards),
+		ShardCount: len(counts.Shards) + len(counts.Missing),
 		Shards:     make([]shardCountJSON, 0, len(counts.Shards)),
 		CountedAt:  timeToJSON(counts.CountedAt),
 		MaxAgeMS:   maxAge.Milliseconds(),

@@ -22,14 +22,17 @@ type userService interface {
 	ByEmail(ctx context.Context, email entities.Email) (entities.User, error)
 	Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions) (entities.User, error)
 	Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error
-	List(ctx context.Context, p entities.Page) (users []entities.User, more bool, err error)
+	List(ctx context.Context, p entities.Page) (entities.List, error)
 }
 
 // Users answers requests about users.
-type Users struct{ svc userService }
+type Users struct {
+	svc     userService
+	cursors Cursors
+}
 
-// NewUsers returns the handlers over a service.
-func NewUsers(svc userService) *Users { return &Users{svc: svc} }
+// NewUsers returns the handlers over a service. Its lists go on by the cursors.
+func NewUsers(svc userService, cursors Cursors) *Users { return &Users{svc: svc, cursors: cursors} }
 
 // UsersPath is where the users are.
 const UsersPath = "/api/v1/users/"

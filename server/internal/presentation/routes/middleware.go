@@ -130,11 +130,12 @@ func crossOrigin(origins []string) fiber.Handler {
 		},
 		AllowHeaders: []string{
 			fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderXRequestID,
-			handlers.HeaderIdempotencyKey, headerConsistency, "Prefer",
+			handlers.HeaderIdempotencyKey, headerConsistency, headerPrefer,
 		},
 		ExposeHeaders: []string{
 			fiber.HeaderETag, fiber.HeaderLink, fiber.HeaderLocation, fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
 			handlers.HeaderReplayed, headerServedBy,
+			handlers.HeaderAsOf, handlers.HeaderMissing, handlers.HeaderPreferenceApplied,
 		},
 		MaxAge: int(preflightAge.Seconds()),
 	})

@@ -55,6 +55,7 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		closing(cfg.Draining),
 		deadline(cfg.RequestTimeout),
 		consistency,
+		lenience,
 	)
 
 	explained := handlers.NewProblems()

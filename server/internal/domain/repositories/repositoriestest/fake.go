@@ -123,29 +123,40 @@ func (f *Fake) Delete(ctx context.Context, id uuid.UUID, match entities.Versions
 }
 
 // ListAcross implements repositories.Users.
-func (f *Fake) ListAcross(ctx context.Context, p entities.Page) ([]entities.User, bool, error) {
+func (f *Fake) ListAcross(ctx context.Context, p entities.Page) (entities.List, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := available(ctx); err != nil {
-		return nil, false, err
+		return entities.List{}, err
+	}
+	cursor := entities.Cursor{Since: entities.Moment{Clock: 1, Time: time.Now().UnixMicro()}, AsOf: time.Now().UTC().Truncate(time.Microsecond)}
+	if after := p.After(); after != nil {
+		cursor = *after
 	}
 	all := make([]entities.User, 0, len(f.users))
 	for _, u := range f.users {
-		all = append(all, u)
+		if p.After() == nil || bytes.Compare(u.ID[:], cursor.After[:]) < 0 {
+			all = append(all, u)
+		}
 	}
 	slices.SortFunc(all, func(a, b entities.User) int { return bytes.Compare(b.ID[:], a.ID[:]) })
 	from, to := min(p.Offset(), len(all)), min(p.Offset()+p.Limit(), len(all))
-	return all[from:to], to < len(all), nil
+	list := entities.List{Users: all[from:to], AsOf: cursor.AsOf}
+	if to < len(all) {
+		cursor.After = all[to-1].ID
+		list.Next = &cursor
+	}
+	return list, nil
 }
 
 // CountPerShard implements repositories.Users.
-func (f *Fake) CountPerShard(ctx context.Context) ([]entities.ShardCount, error) {
+func (f *Fake) CountPerShard(ctx context.Context) (entities.ShardCounts, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := available(ctx); err != nil {
-		return nil, err
+		return entities.ShardCounts{}, err
 	}
-	return []entities.ShardCount{{Shard: "shard-0", Users: int64(len(f.users)), Server: "primary"}}, nil
+	return entities.ShardCounts{Shards: []entities.ShardCount{{Shard: "shard-0", Users: int64(len(f.users)), Server: "primary"}}}, nil
 }
 
 func (f *Fake) create(ctx context.Context, u entities.User) error {

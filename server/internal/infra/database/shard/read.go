@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
@@ -34,30 +35,37 @@ var (
 // replica fails, the primary answers. Where the primary fails, the replica is
 // asked that was not worth it before, if it has the present state.
 func (s *Shard) Read(ctx context.Context, key string, query func(*gorm.DB) error) error {
-	proof, fresh := s.mayRead(ctx, key)
+	if s.readsPrimary(ctx) {
+		return s.ReadPrimary(ctx, query)
+	}
+	proof, fresh := s.table.MayRead(s.index, key)
 	if !fresh {
 		return s.ReadPrimary(ctx, query)
 	}
-	if !s.table.Serves(s.index, s.maxLag) {
-		err := within(ctx, s.readTimeout, func(ctx context.Context) error { return s.ReadPrimary(ctx, query) })
-		if isAnswer(err) || ctx.Err() != nil {
-			return err
-		}
-		return s.askReplica(ctx, s.readTimeout, &proof, query)
-	}
-	err := s.askReplica(ctx, s.readTimeout, &proof, query)
-	if isAnswer(err) || ctx.Err() != nil {
-		return err
-	}
-	requestlog.From(ctx).Fallback(err.Error())
-	return s.ReadPrimary(ctx, query)
+	_, err := s.readEither(ctx, s.readTimeout, &proof, query)
+	return err
 }
 
-func (s *Shard) mayRead(ctx context.Context, key string) (proof freshness.Proof, fresh bool) {
-	if s.Replica == nil || repositories.IsStrong(ctx) {
-		return proof, false
+// ReadSince calls query, which is about no key in particular, such as a page of
+// a list. It is answered by a state no older than since; the zero Moment asks
+// for nothing. It returns the Moment that the answer is at least as new as:
+// whatever could be seen before is in it.
+func (s *Shard) ReadSince(ctx context.Context, since entities.Moment, query func(*gorm.DB) error) (has entities.Moment, err error) {
+	present := s.table.Now()
+	if s.readsPrimary(ctx) {
+		return present, s.ReadPrimary(ctx, query)
 	}
-	return s.table.MayRead(s.index, key)
+	// Before the query: what is known of the replica then, it still has when it answers.
+	proof, has, fresh := s.table.MayReadSince(s.index, since)
+	if !fresh {
+		return present, s.ReadPrimary(ctx, query)
+	}
+	_, err = s.readEither(ctx, s.readTimeout, &proof, query)
+	return has, err
+}
+
+func (s *Shard) readsPrimary(ctx context.Context) bool {
+	return s.Replica == nil || repositories.IsStrong(ctx)
 }
 
 // ReadPrimary calls query with the primary's connections, for a read that what
@@ -70,21 +78,21 @@ func (s *Shard) ReadPrimary(ctx context.Context, query func(*gorm.DB) error) err
 	return err
 }
 
-// ReadAny calls query, which is about no key in particular, such as a list. It
-// may be answered by a state as old as the replica is.
-func (s *Shard) ReadAny(ctx context.Context, query func(*gorm.DB) error) error {
-	_, err := s.ReadWithin(ctx, s.readTimeout, query)
-	return err
-}
-
-// ReadWithin is ReadAny for a query that may take the replica longer than
-// usual. It tells which server answered.
-func (s *Shard) ReadWithin(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) (from string, err error) {
-	if repositories.IsStrong(ctx) || s.Replica == nil {
+// ReadAny calls query, which is about no key in particular, such as a count, and
+// may take the replica longer than usual. It may be answered by a state as old
+// as the replica is. It tells which server answered.
+func (s *Shard) ReadAny(ctx context.Context, timeout time.Duration, query func(*gorm.DB) error) (from string, err error) {
+	if s.readsPrimary(ctx) {
 		return fromPrimary, s.ReadPrimary(ctx, query)
 	}
+	return s.readEither(ctx, timeout, nil, query)
+}
+
+// readEither asks the replica, if it is worth asking, or where it fails the
+// primary; and else, first the primary, then the replica that was not worth it.
+func (s *Shard) readEither(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) (from string, err error) {
 	if s.table.Serves(s.index, s.maxLag) {
-		err := s.askReplica(ctx, timeout, nil, query)
+		err := s.askReplica(ctx, timeout, proof, query)
 		if isAnswer(err) || ctx.Err() != nil {
 			return fromReplica, err
 		}
@@ -95,7 +103,7 @@ func (s *Shard) ReadWithin(ctx context.Context, timeout time.Duration, query fun
 	if isAnswer(err) || ctx.Err() != nil {
 		return fromPrimary, err
 	}
-	return fromReplica, s.askReplica(ctx, timeout, nil, query) // late, but there
+	return fromReplica, s.askReplica(ctx, timeout, proof, query) // late, but there
 }
 
 // askReplica asks the replica, if the connection leads to where the proof, if

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 )
 
@@ -51,7 +52,8 @@ type Router struct {
 	shards []*Shard
 	byName map[string]*Shard
 
-	private *freshness.Table
+	table   *freshness.Table
+	private bool // the table is the Router's own
 }
 
 // privateLifetime bounds a write where nobody shares the table.
@@ -66,8 +68,9 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.private, limits.Table = table, table
+		r.private, limits.Table = true, table
 	}
+	r.table = limits.Table
 	names := make([]string, 0, len(nodes))
 	for _, node := range nodes {
 		names = append(names, node.Name)
@@ -107,6 +110,10 @@ func (r *Router) For(key string) *Shard {
 // All returns every shard, in the order of the nodes. Callers only read it.
 func (r *Router) All() []*Shard { return r.shards }
 
+// TimeOf is when a Moment that a shard told was by the wall clock, rather too
+// early than too late.
+func (r *Router) TimeOf(m entities.Moment) time.Time { return r.table.TimeOf(m) }
+
 // NewID draws ids from source until one belongs to the shard that owns the key.
 // A row so named and its key then live on one shard, where a unique index on
 // the key holds for the whole system. It takes as many draws as there are
@@ -127,8 +134,8 @@ func (r *Router) NewID(key string, source func() (uuid.UUID, error)) (uuid.UUID,
 // Close closes every connection.
 func (r *Router) Close() error {
 	var errs []error
-	if r.private != nil {
-		defer func() { _ = r.private.Close() }() // after the connections
+	if r.private {
+		defer func() { _ = r.table.Close() }() // after the connections
 	}
 	for _, s := range r.shards {
 		for _, db := range []*gorm.DB{s.Primary, s.Replica} {
