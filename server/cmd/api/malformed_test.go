@@ -9,12 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract/contracttest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/problems"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
@@ -252,6 +254,7 @@ func TestMalformed(t *testing.T) {
 }
 
 func (m malformed) run(t *testing.T, s *server) {
+	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -292,6 +295,7 @@ func (m malformed) play(conn net.Conn) {
 		return
 	}
 	switch m.then {
+	case waits:
 	case finishes:
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
@@ -322,6 +326,9 @@ func (m malformed) check(t *testing.T, s *server, answers *bufio.Reader, method 
 	if status == http.StatusContinue {
 		return
 	}
+	if status >= http.StatusBadRequest { // the others are to requests that are asked for everywhere
+		contracttest.Check(t, m.request(status), res, body)
+	}
 	id := res.Header.Get("X-Request-ID")
 	if id == "" {
 		t.Errorf("%d has no X-Request-ID", status)
@@ -344,6 +351,17 @@ func (m malformed) check(t *testing.T, s *server, answers *bufio.Reader, method 
 	if status == http.StatusMethodNotAllowed && res.Header.Get("Allow") == "" {
 		t.Error("405 without Allow")
 	}
+}
+
+// request is what is refused with the status, as far as the contract knows it:
+// what is no request, or not the only one, or not of a known method or version,
+// is for nothing there is.
+func (m malformed) request(status int) *http.Request {
+	req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(m.send)))
+	if err != nil || strings.Count(m.send, " HTTP/") > 1 || status >= http.StatusInternalServerError {
+		return &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/nowhere"}}
+	}
+	return req
 }
 
 // isReset tells whether the server closed while there was something to read.

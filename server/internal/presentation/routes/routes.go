@@ -24,7 +24,7 @@ type Config struct {
 	Draining       *atomic.Bool // ask every client to close its connection
 }
 
-// headerLimit bounds the request line and the headers; fasthttp answers 431 beyond.
+// headerLimit bounds the request line and the headers; beyond, the answer is 414 or 431.
 const headerLimit = 8 << 10
 
 // New returns the application. Every path works with and without a trailing

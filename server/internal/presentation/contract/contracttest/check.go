@@ -39,8 +39,9 @@ func (c *Contract) response(req *http.Request, res *http.Response) (place, error
 		return place{}, errors.New("the operation has no such status")
 	}
 	expected := []int{
-		http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge,
-		http.StatusInternalServerError, http.StatusNotImplemented, http.StatusServiceUnavailable,
+		http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError, http.StatusNotImplemented, http.StatusServiceUnavailable,
+		http.StatusHTTPVersionNotSupported,
 	}
 	name := fmt.Sprintf("Problem%d", res.StatusCode)
 	switch {
