@@ -43,7 +43,9 @@ func setup(t testing.TB) *bench {
 	b := &bench{TB: t, cfg: cfg, set: set}
 	for i := range cfg.Shards {
 		b.mustExec(i, "CREATE SCHEMA "+set.Schema)
-		t.Cleanup(func() { b.mustExec(i, "DROP SCHEMA "+set.Schema+" CASCADE") })
+		t.Cleanup(func() {
+			b.mustExec(i, fmt.Sprintf("DROP SCHEMA IF EXISTS %[1]s, %[1]s_rebuild, %[1]s_replaced CASCADE", set.Schema))
+		})
 	}
 	return b
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,30 +34,14 @@ var _ database.Driver = (*driver)(nil)
 // Lock takes golang-migrate's lock of this database, against other tools built on it and against a file that a killed
 // run left running on the server.
 func (d *driver) Lock() error {
-	id, err := d.lockID()
-	if err != nil {
-		return err
-	}
-	if err := d.await(d.ctx, id, func(string) {}); err != nil {
+	if err := d.lockShard(d.ctx); err != nil {
 		return err
 	}
 	return d.ensureTables()
 }
 
 // Unlock implements database.Driver.
-func (d *driver) Unlock() error {
-	id, err := d.lockID()
-	if err != nil {
-		return err
-	}
-	// After an interrupt too: the answer is what matters, and a lost session frees the lock by itself.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), d.set.ConnectTimeout)
-	defer cancel()
-	if _, err = d.conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", id); d.conn.IsClosed() {
-		return nil
-	}
-	return err
-}
+func (d *driver) Unlock() error { return d.unlockShard(d.ctx) }
 
 // Version implements database.Driver.
 func (d *driver) Version() (version int, dirty bool, err error) { return d.version(d.ctx) }
@@ -204,15 +187,6 @@ func (d *driver) ensureTable(ctx context.Context, name, columns string) error {
 		sql += " REVOKE ALL ON " + name + " FROM " + api + "; GRANT SELECT ON " + name + " TO " + api
 	}
 	return explain(d.exec(ctx, sql), sql)
-}
-
-// lockID is the number that golang-migrate's own command locks; it knows a database by the path of its URL.
-func (d *driver) lockID() (int64, error) {
-	id, err := database.GenerateAdvisoryLockId("/"+d.conn.Config().Database, d.set.Schema, d.set.Table)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(id, 10, 64)
 }
 
 // Open implements database.Driver, for drivers made from a URL. This one is made from a connection.

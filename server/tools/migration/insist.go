@@ -17,7 +17,7 @@ func (p *primary) insist(ctx context.Context, say func(format string, args ...an
 		if !isCode(err, lockNotAvailable) && !isCode(err, deadlock) || time.Now().After(deadline) {
 			return err
 		}
-		say("a lock was not free in %s, attempt %d: letting the traffic pass, trying again", p.set.LockTimeout, attempt)
+		say("a lock was not free in time, attempt %d: letting the traffic pass, trying again", attempt)
 		pause := time.NewTimer(p.set.LockTimeout)
 		select {
 		case <-pause.C:

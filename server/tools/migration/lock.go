@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"time"
 
+	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -105,4 +107,44 @@ func (p *primary) holder(ctx context.Context, id int64) string {
 		return "unknown"
 	}
 	return fmt.Sprintf("%s, since %s", name, since.Local().Format(time.TimeOnly))
+}
+
+// withShardLock calls do under the lock of one shard.
+func (p *primary) withShardLock(ctx context.Context, do func() error) (err error) {
+	if err := p.lockShard(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.unlockShard(ctx)) }()
+	return do()
+}
+
+func (p *primary) lockShard(ctx context.Context) error {
+	id, err := p.shardLock()
+	if err != nil {
+		return err
+	}
+	return p.await(ctx, id, func(string) {})
+}
+
+func (p *primary) unlockShard(ctx context.Context) error {
+	id, err := p.shardLock()
+	if err != nil {
+		return err
+	}
+	// After an interrupt too: the answer is what matters, and a lost session frees the lock by itself.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.set.ConnectTimeout)
+	defer cancel()
+	if _, err = p.conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", id); p.conn.IsClosed() {
+		return nil
+	}
+	return err
+}
+
+// shardLock is the number that golang-migrate's own command locks; it knows a database by the path of its URL.
+func (p *primary) shardLock() (int64, error) {
+	id, err := database.GenerateAdvisoryLockId("/"+p.conn.Config().Database, p.set.Schema, p.set.Table)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(id, 10, 64)
 }

@@ -17,17 +17,20 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 )
 
-const usage = `Usage: migration [-config FILE] [-shards LIST] [-dry-run] COMMAND
+const usage = `Usage: migration [-config FILE] [-shards LIST] [-dry-run] [-partitions N] COMMAND
 
   make NAME   write the next numbered pair of SQL files (no database needed)
   up          apply every pending migration on every shard
   down        take the newest migration back on every shard (asks first, unless YES=1)
   latest      bring every shard to the newest version, whatever each stands at
   status      show each shard's version and what is pending
+  partition   turn users into a hash-partitioned table, while it is in use
+  unpartition turn it back, or give up what was begun
 
   -config FILE   the tool's own settings (default migration.yml)
   -shards LIST   only these shards, by number or name: 0,3 or shard-0,shard-3
   -dry-run       say what would be done, and change nothing
+  -partitions N  how many users shall have (default 8)
 `
 
 // usageError is a command line that means nothing. The usage follows it.
@@ -65,6 +68,7 @@ func run(ctx context.Context, args []string, c console) error {
 	path := flags.String("config", "migration.yml", "")
 	chosen := flags.String("shards", "", "")
 	dry := flags.Bool("dry-run", false, "")
+	partitions := flags.Int("partitions", 8, "")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -93,6 +97,7 @@ func run(ctx context.Context, args []string, c console) error {
 
 	actions := map[string]func(*tool, context.Context) error{
 		"up": (*tool).up, "latest": (*tool).up, "down": (*tool).down, "status": (*tool).status,
+		"partition": (*tool).partition, "unpartition": (*tool).unpartition,
 	}
 	action, ok := actions[command]
 	if !ok {
@@ -110,7 +115,7 @@ func run(ctx context.Context, args []string, c console) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", origin, err)
 	}
-	t.dry = *dry
+	t.dry, t.partitions = *dry, *partitions
 	if err := t.choose(*chosen); err != nil {
 		return err
 	}

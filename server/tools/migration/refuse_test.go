@@ -42,7 +42,7 @@ func TestRefusesWhenAShardIsDown(t *testing.T) {
 
 	got = down.run(t.Context(), "status", pairs(makeA))
 	require.ErrorContains(t, got.err, "cannot connect")
-	require.Contains(t, got.text, down.cfg.Shards[last].Name+"  unknown  ?      ?        ?")
+	require.Contains(t, got.text, down.cfg.Shards[last].Name+"  unknown  ?      ?        ?             ?")
 	require.Contains(t, got.text, "shard-0  none     no     1")
 }
 

@@ -19,8 +19,8 @@ type schema []string
 const identityTable = "shard_identity"
 
 // schemaQuery describes the schema $1 without the tables $2. Partitions and their indexes and constraints belong to their
-// parent and are no lines of their own. On a partitioned users the index users_email_key cannot be unique, since it does not
-// have the key of the partitions in it; it is described as it is elsewhere (docs/PARTITIONING_GUIDE.md).
+// parent and are no lines of their own. The index users_email_key is left out: a partitioned users cannot have it, a plain one has it
+// if it was migrated down to before 000007, and claims do what it did.
 const schemaQuery = `
 WITH space AS (
     SELECT oid FROM pg_namespace WHERE nspname = $1
@@ -51,10 +51,10 @@ UNION ALL
 SELECT 'constraint ' || r.relname || '.' || c.conname || ' ' || pg_get_constraintdef(c.oid)
   FROM relation r JOIN pg_constraint c ON c.conrelid = r.oid AND c.conparentid = 0
 UNION ALL
-SELECT 'index ' || CASE WHEN r.relkind = 'p' AND c.relname = 'users_email_key' THEN replace(def, 'CREATE INDEX', 'CREATE UNIQUE INDEX') ELSE def END
+SELECT 'index ' || replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
        || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
-  FROM relation r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid,
-       LATERAL (SELECT replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS def) AS text
+  FROM relation r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE c.relname <> 'users_email_key'
 UNION ALL
 SELECT 'trigger ' || pg_get_triggerdef(t.oid) || CASE t.tgenabled WHEN 'O' THEN '' ELSE ', enabled: ' || t.tgenabled::text END
   FROM relation r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal

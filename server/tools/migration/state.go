@@ -15,6 +15,7 @@ type state struct {
 	shard   config.Shard
 	version int
 	dirty   bool
+	layout  layout
 
 	schema   schema // as it is
 	recorded schema // as it was when the shard came to its version; nil if that is not known
@@ -60,6 +61,9 @@ func (p *primary) state(ctx context.Context) (s state, err error) {
 	if s.recorded, s.underWay, err = p.readLog(ctx, s.version); err != nil {
 		return s, err
 	}
+	if s.layout, err = p.layout(ctx); err != nil {
+		return s, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.set.ConnectTimeout)
 	defer cancel()
 	s.schema, err = p.describe(ctx, p.conn)
@@ -77,6 +81,8 @@ func (t *tool) changeable(states []state) error {
 		case s.version > len(t.list):
 			errs = append(errs, fmt.Errorf("%s: stands at version %d, and the newest of these files is %s: newer code migrated it; use that code's files",
 				s.shard.Name, s.version, t.list[len(t.list)-1]))
+		case s.layout.underWay:
+			errs = append(errs, fmt.Errorf("%s: users is being rebuilt, and a migration would change the old table only: finish that or give it up (scripts/partition-shards.sh --help)", s.shard.Name))
 		}
 	}
 	return errors.Join(errs...)
@@ -106,16 +112,17 @@ func (t *tool) lookAt(ctx context.Context, shard config.Shard) state {
 func (t *tool) table(states []state) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SHARD\tVERSION\tDIRTY\tPENDING\tSCHEMA")
+	fmt.Fprintln(w, "SHARD\tVERSION\tDIRTY\tPENDING\tSCHEMA\tUSERS")
 	for _, s := range states {
-		switch {
-		case s.err != nil:
-			fmt.Fprintf(w, "%s\tunknown\t?\t?\t?\n", s.shard.Name)
-		case s.dirty:
-			fmt.Fprintf(w, "%s\t%s\tyes\t%d\t%s\n", s.shard.Name, t.label(s.version), t.pending(s), s.schema.hash())
-		default:
-			fmt.Fprintf(w, "%s\t%s\tno\t%d\t%s\n", s.shard.Name, t.label(s.version), t.pending(s), s.schema.hash())
+		if s.err != nil {
+			fmt.Fprintf(w, "%s\tunknown\t?\t?\t?\t?\n", s.shard.Name)
+			continue
 		}
+		dirty := "no"
+		if s.dirty {
+			dirty = "yes"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", s.shard.Name, t.label(s.version), dirty, t.pending(s), s.schema.hash(), s.layout)
 	}
 	_ = w.Flush() // into memory
 	return strings.TrimSuffix(b.String(), "\n")

@@ -17,14 +17,15 @@ import (
 
 // tool is one run of one command.
 type tool struct {
-	cfg    config.Config
-	shards []config.Shard // that this run is about
-	set    settings
-	files  fs.FS
-	list   []migrations.Migration // what is in files, oldest first
-	con    console
-	dry    bool   // say what would be done, and do nothing
-	name   string // what other runs and the databases' logs know this run by
+	cfg        config.Config
+	shards     []config.Shard // that this run is about
+	set        settings
+	files      fs.FS
+	list       []migrations.Migration // what is in files, oldest first
+	con        console
+	dry        bool   // say what would be done, and do nothing
+	partitions int    // that users shall have
+	name       string // what other runs and the databases' logs know this run by
 }
 
 func newTool(command string, cfg config.Config, set settings, files fs.FS, con console) (*tool, error) {

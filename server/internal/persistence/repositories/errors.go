@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,10 +65,13 @@ func unavailable(shard string, cause error) error {
 	return &entities.Error{Kind: entities.Unavailable, Message: shard + " does not answer", Shards: []string{shard}, Err: cause}
 }
 
+// partition begins the name of an index of one of users' partitions, where users has any.
+var partition = regexp.MustCompile(`^users_p\d+_`)
+
 // violates tells whether err is of a unique index of one of these names.
 func violates(err error, indexes ...string) bool {
 	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && pgErr.Code == "23505" && slices.Contains(indexes, pgErr.ConstraintName)
+	return errors.As(err, &pgErr) && pgErr.Code == "23505" && slices.Contains(indexes, partition.ReplaceAllString(pgErr.ConstraintName, "users_"))
 }
 
 // isUnavailable tells a server that cannot answer now from one that says no.

@@ -62,3 +62,12 @@ func TestTranslate(t *testing.T) {
 		t.Errorf("no error becomes %v", err)
 	}
 }
+
+// A partition's index is named after the partition.
+func TestViolates(t *testing.T) {
+	for constraint, want := range map[string]bool{"users_pkey": true, "users_p12_pkey": true, "users_p_pkey": false, "email_claims_pkey": false} {
+		if got := violates(&pgconn.PgError{Code: "23505", ConstraintName: constraint}, "users_pkey"); got != want {
+			t.Errorf("%s: got %t, want %t", constraint, got, want)
+		}
+	}
+}
