@@ -58,7 +58,7 @@ migrate-down: ## take the last migration back on every shard (asks first; YES=1 
 	$(stack) migrate-down
 migrate-latest: ## bring every shard to the newest version, whatever each stands at
 	$(stack) migrate-latest
-migrate-status: ## every shard's version, what is pending, and its schema's checksum
+migrate-status: ## every shard's version, what is pending, its schema's checksum
 	$(stack) migrate-status
 
 ##@ Tests
