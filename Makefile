@@ -30,9 +30,9 @@ logs-all: ## every service's log (follows in a terminal)
 .PHONY: dev restart rebuild
 dev: ## start everything: infrastructure, migrations, the API with hot reload
 	$(stack) dev
-restart: ## restart the API
+restart: ## replace the API's workers one by one, while they serve
 	$(stack) restart
-rebuild: ## build the API anew, then restart it
+rebuild: ## build the API anew, then do the same
 	$(stack) rebuild
 
 ##@ Database

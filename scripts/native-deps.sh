@@ -2,8 +2,8 @@
 # native-deps.sh COMMAND: makes sure that what the native runtime needs is installed.
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
-# offers that). lint, test: also ShellCheck; test: also a C compiler, for the race detector. On Debian and Ubuntu, as root or with passwordless sudo, what is missing is
-# installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
+# offers that). lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv, for Schemathesis. On Debian and
+# Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
@@ -40,7 +40,11 @@ fi
 
 packages=$(missing apt)
 case $1 in test* | lint) has shellcheck || packages+=' shellcheck' ;; esac
-case $1 in test*) has gcc || packages+=' gcc libc6-dev' ;; esac
+case $1 in test*)
+  has gcc || packages+=' gcc libc6-dev'
+  python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=' python3-venv'
+  ;;
+esac
 
 if ! has apt-get; then
   packages=$(xargs <<<"$packages")

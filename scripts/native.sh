@@ -16,6 +16,12 @@ mkdir -p .build
 build ./tools/cluster ./tools/apictl ./tools/migration ./tools/seed ./tools/verify
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 
+case $command in test*)
+  SCHEMATHESIS=$(scripts/schemathesis.sh)
+  export SCHEMATHESIS
+  ;;
+esac
+
 cd server
 case $command in
   up | down | down-clean | ps | stats | logs | logs-all | dev | restart | rebuild) exec ../.build/cluster "$command" ;;

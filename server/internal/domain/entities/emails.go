@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Email is an address as its user writes it: an addr-spec of RFC 5321 in ASCII,
@@ -36,7 +37,7 @@ const alsoInLocal = "!#$%&'*+/=?^_`{|}~-"
 
 // ParseEmail returns s as an Email, or an Error of kind Invalid.
 func ParseEmail(s string) (Email, error) {
-	length := len(s) // with the space around it, so that the limit can be told without regard to that
+	length := utf8.RuneCountInString(s) // with the space around it, so that a document can tell the limit without regard to that
 	s = strings.TrimSpace(s)
 	local, domain, _ := strings.Cut(s, "@")
 	switch {

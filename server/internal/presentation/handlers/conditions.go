@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -51,27 +52,33 @@ func ifNoneMatch(c fiber.Ctx) (known, error) {
 }
 
 // entityTags reads a header of entity tags (RFC 9110, 8.8.3) into the versions
-// they stand for; nil if there is none, and none for a tag that was never ours.
+// they stand for; nil if there is no such header, and none for a tag that was
+// never ours. A header without any tag is refused, as a condition that was lost.
 // A weak tag counts only for the weak comparison, which caches may ask for.
 func entityTags(c fiber.Ctx, header string, weak bool) (versions entities.Versions, all bool, err error) {
-	text := joined(c, header)
-	if text == "" {
+	values := c.Request().Header.PeekAll(header)
+	if len(values) == 0 {
 		return nil, false, nil
 	}
+	text := strings.TrimSpace(string(bytes.Join(values, []byte(", ")))) // it may stand several times
 	if text == "*" {
 		return nil, true, nil
+	}
+	malformed := entities.InvalidField(header, `must be * or a list of entity tags such as "3"`)
+	if text == "" {
+		return nil, false, malformed
 	}
 	versions = entities.Versions{}
 	for rest := text; rest != ""; {
 		tag, isWeak := strings.CutPrefix(strings.TrimLeft(rest, " \t,"), "W/")
 		end := strings.IndexByte(strings.TrimPrefix(tag, `"`), '"')
 		if !strings.HasPrefix(tag, `"`) || end < 0 {
-			return nil, false, entities.InvalidField(header, `must be * or a list of entity tags such as "3"`)
+			return nil, false, malformed
 		}
 		opaque := tag[1 : end+1]
 		rest = strings.TrimLeft(tag[end+2:], " \t")
 		if rest != "" && rest[0] != ',' {
-			return nil, false, entities.InvalidField(header, `must be * or a list of entity tags such as "3"`)
+			return nil, false, malformed
 		}
 		rest = strings.TrimLeft(rest, " \t,")
 		number, parseErr := strconv.ParseInt(opaque, 10, 64)
@@ -80,15 +87,6 @@ func entityTags(c fiber.Ctx, header string, weak bool) (versions entities.Versio
 		}
 	}
 	return versions, false, nil
-}
-
-// joined is the value of a header that may stand several times.
-func joined(c fiber.Ctx, header string) string {
-	var values []string
-	for _, value := range c.Request().Header.PeekAll(header) {
-		values = append(values, string(value))
-	}
-	return strings.TrimSpace(strings.Join(values, ", "))
 }
 
 // idempotencyKey returns the request's key, nil if it has none.

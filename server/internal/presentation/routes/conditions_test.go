@@ -16,7 +16,8 @@ func TestEntityTags(t *testing.T) {
 		status               int
 		etag                 string
 	}{
-		{"GET", "If-None-Match", "", 200, `"1"`},
+		{"GET", "", "", 200, `"1"`},
+		{"GET", "If-None-Match", "", 400, ""}, // a condition that was lost on its way
 		{"GET", "If-None-Match", `"1"`, 304, `"1"`},
 		{"GET", "If-None-Match", `W/"1"`, 304, `"1"`},
 		{"GET", "If-None-Match", `"7", W/"x,y" , "1"`, 304, `"1"`},
@@ -33,7 +34,8 @@ func TestEntityTags(t *testing.T) {
 		{"PUT", "If-Match", `"5", "1"`, 200, `"2"`},
 		{"PUT", "If-Match", `"1"`, 412, ""},
 		{"PUT", "If-Match", "*", 200, `"3"`},
-		{"PUT", "If-Match", "", 200, `"4"`},
+		{"PUT", "If-Match", "", 400, ""},
+		{"PUT", "", "", 200, `"4"`},
 		{"DELETE", "If-Match", `"3"`, 412, ""},
 		{"GET", "If-None-Match", `"3"`, 200, `"4"`},
 		{"DELETE", "If-Match", `"4"`, 204, ""},
@@ -45,7 +47,7 @@ func TestEntityTags(t *testing.T) {
 			body = `{"name":"Ada"}`
 		}
 		var headers []string
-		if step.tags != "" {
+		if step.header != "" {
 			headers = []string{step.header, step.tags}
 		}
 		got := b.send(t, step.method, ada, body, headers...)

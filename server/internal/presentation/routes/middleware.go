@@ -88,9 +88,10 @@ func deadline(timeout time.Duration) fiber.Handler {
 const headerConsistency = "Consistency"
 
 func consistency(c fiber.Ctx) error {
-	switch c.Get(headerConsistency) {
-	case "":
-	case "strong":
+	values := c.Request().Header.PeekAll(headerConsistency)
+	switch {
+	case len(values) == 0:
+	case len(values) == 1 && string(values[0]) == "strong":
 		c.SetContext(repositories.WithStrong(c.Context()))
 	default:
 		return entities.InvalidField(headerConsistency, "must be strong, or not be sent")
