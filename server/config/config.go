@@ -146,8 +146,9 @@ func (c Config) Addr() string {
 }
 
 // PerWorker is one worker's part of a limit that counts for all of them
-// together. It rounds down: the sum may never exceed the limit.
-func (c Config) PerWorker(total int) int { return total / c.Workers }
+// together. It leaves a part for the worker more that there is while they are
+// rolled, and is at least 1 unless the limit is 0.
+func (c Config) PerWorker(total int) int { return max(min(total, 1), total/(c.Workers+1)) }
 
 // MemoryPerProcess is one process's part of MemoryLimit. The master counts as
 // one: it is small, and what it leaves is the workers' slack.

@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 	if got, want := cfg.MemoryPerProcess(), int64(512<<20); got != want {
 		t.Errorf("MemoryPerProcess() = %d, want %d", got, want)
 	}
-	if got, want := cfg.PerWorker(cfg.DBWriteMaxOpenConns), 71; got != want {
+	if got, want := cfg.PerWorker(cfg.DBWriteMaxOpenConns), 62; got != want {
 		t.Errorf("a worker's write connections = %d, want %d", got, want)
 	}
 	if len(cfg.Shards) != 5 {

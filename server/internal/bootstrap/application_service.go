@@ -111,20 +111,28 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	return a.drain(context.WithoutCancel(ctx), tracked, served)
+	succeeded := errors.Is(context.Cause(ctx), prefork.ErrSucceeded)
+	return a.drain(context.WithoutCancel(ctx), tracked, succeeded, served)
 }
 
 // drain first sends the clients away, then no longer lets them in, then waits
-// for those that are inside.
-func (a *Application) drain(ctx context.Context, ln *prefork.Listener, served <-chan error) error {
+// for those that are inside. A successor lets them in meanwhile if there is one.
+func (a *Application) drain(ctx context.Context, ln *prefork.Listener, succeeded bool, served <-chan error) error {
 	a.draining.Store(true)
+	if succeeded {
+		if err := ln.Yield(); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, lameDuck+settle+a.drainTimeout)
 	defer cancel()
 	<-time.After(lameDuck)
-	if err := prefork.RefuseNew(ln.Listener); err != nil {
-		a.log.Warn("connections may be reset", "err", err.Error()) // some sandboxes know no socket filters
+	if !succeeded {
+		if err := prefork.RefuseNew(ln.Listener); err != nil {
+			a.log.Warn("connections may be reset", "err", err.Error()) // some sandboxes know no socket filters
+		}
+		<-time.After(settle)
 	}
-	<-time.After(settle)
 	ln.CloseSilent()
 	a.log.Info("draining")
 	if err := a.http.ShutdownWithContext(ctx); err != nil {

@@ -29,9 +29,14 @@ func CheckConfig() error {
 	return err
 }
 
+// ErrRestart is what Run returns after an orderly stop, when what has changed
+// takes a new master: the caller starts the program anew in its own place.
+var ErrRestart = prefork.ErrRestart
+
 // Run is the whole program, as the master or, started by one, as a worker,
-// until ctx is done. It logs to w.
-func Run(ctx context.Context, w io.Writer) error {
+// until ctx is done. It logs to w. Each time rolls yields, the master replaces
+// the workers one by one by those of the program and the settings as they are then.
+func Run(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
 	if prefork.IsWorker() {
 		err := runWorker(ctx, w)
 		if err != nil {
@@ -39,12 +44,12 @@ func Run(ctx context.Context, w io.Writer) error {
 		}
 		return err
 	}
-	return runMaster(ctx, w)
+	return runMaster(ctx, w, rolls)
 }
 
 // runMaster opens no pools: what it asks the databases, it asks over single
 // connections before there are workers.
-func runMaster(ctx context.Context, w io.Writer) error {
+func runMaster(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
 	cfg, err := config.Load(required...)
 	if err != nil {
 		return err
@@ -65,6 +70,8 @@ func runMaster(ctx context.Context, w io.Writer) error {
 		Addr:        cfg.Addr(),
 		Workers:     cfg.Workers,
 		Environ:     cfg.Environ(),
+		Rolls:       rolls,
+		Reload:      func(ctx context.Context) (prefork.Reload, error) { return reload(ctx, cfg) },
 		StopTimeout: lameDuck + settle + cfg.DrainTimeout + exitMargin,
 		Share:       func() (*os.File, error) { return createTable(cfg) },
 		Log:         log,

@@ -168,7 +168,7 @@ func (c *cluster) groups() []group {
 func (c *cluster) apiSection(b *bytes.Buffer) {
 	var environment []string
 	for name, value := range c.env {
-		if !strings.Contains(name, "PASSWORD") {
+		if !strings.Contains(name, "PASSWORD") && name != "RUNTIME" { // which may be given to one command and not to the next
 			environment = append(environment, name+"="+quote(value))
 		}
 	}

@@ -24,8 +24,8 @@ const usage = `usage: cluster COMMAND
   stats         CPU, memory and traffic of every service
   logs          the API's log          (follows in a terminal)
   logs-all      every service's log    (follows in a terminal)
-  restart       restart the API
-  rebuild       build the API anew, then restart it
+  restart       replace the API's workers one by one, while they serve
+  rebuild       build the API anew, then do the same
   db-shell I    psql on shard I's primary, as the schema's owner
   test -- CMD   run CMD beside a cluster of its own, which is removed afterwards
 `

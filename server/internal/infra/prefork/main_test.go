@@ -36,9 +36,24 @@ func program(role string) error {
 	defer stop()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	if !IsWorker() {
-		m := &Master{Addr: os.Getenv("ADDR"), Workers: 3, Environ: []string{"HANDED=down"}, StopTimeout: 5 * time.Second, Log: log}
+		rolls := make(chan os.Signal, 1)
+		signal.Notify(rolls, syscall.SIGHUP)
+		m := &Master{
+			Addr: os.Getenv("ADDR"), Workers: 3, Environ: []string{"HANDED=down"}, StopTimeout: 5 * time.Second, Log: log,
+			Rolls: rolls,
+			Reload: func(context.Context) (Reload, error) {
+				switch role {
+				case "roll to what fails":
+					return Reload{Environ: []string{"HANDED=down", roleVariable + "=fail"}}, nil
+				case "need a restart":
+					return Reload{Restart: "this is another time"}, nil
+				}
+				return Reload{Environ: []string{"HANDED=over"}}, nil
+			},
+		}
 		return m.Run(ctx)
 	}
+	signal.Ignore(syscall.SIGHUP)
 	switch role {
 	case "fail":
 		err := errors.New("no luck today")
@@ -49,13 +64,18 @@ func program(role string) error {
 	}
 	return Serve(ctx, log, func(ctx context.Context, ln net.Listener, started func()) error {
 		server := &http.Server{Handler: http.HandlerFunc(answer)}
+		tracked := Track(ln)
 		go func() {
 			<-ctx.Done()
+			if errors.Is(context.Cause(ctx), ErrSucceeded) {
+				_ = tracked.Yield()
+				<-time.After(50 * time.Millisecond) // for what was accepted just before to be read
+			}
 			_ = server.Shutdown(context.WithoutCancel(ctx))
 			stopServing()
 		}()
 		started()
-		_ = server.Serve(ln)
+		_ = server.Serve(tracked)
 		<-served
 		return nil
 	})

@@ -37,6 +37,11 @@ type Master struct {
 	Environ []string
 	// StopTimeout is how long workers may take to end once they are told to.
 	StopTimeout time.Duration
+	// Reload, if set, looks at the program and the settings as they are now, for
+	// a roll: see Reload.
+	Reload func(ctx context.Context) (Reload, error)
+	// Rolls asks for a roll, each time it yields.
+	Rolls <-chan os.Signal
 	// Share, if set, makes a file that every worker inherits: see Shared. It is
 	// called once nobody else has the address, so after any server before.
 	Share func() (*os.File, error)
@@ -46,21 +51,33 @@ type Master struct {
 	shared   *os.File
 	slots    []*slot
 	stopping bool
+	restart  bool
 	failures int // workers that ended before they were ready, since one last was
 	reason   string
 }
 
-// slot is one worker's place: its socket, and who sits there.
+// slot is one worker's place: its socket, who sits there, and, while the workers
+// are rolled, who comes next.
 type slot struct {
-	socket   *os.File
-	process  *os.Process
+	socket  *os.File
+	current *child
+	next    *child
+}
+
+// child is a worker as the master knows it. What is not constant is the master's
+// lock's.
+type child struct {
+	cmd      *exec.Cmd
 	reported chan struct{} // closed when the worker is ready or has said why not
+	seated   chan struct{} // closed when fasthttp looks after it
 	ready    bool
+	reason   string // that it gave for not being ready
 }
 
 // Run starts the workers and replaces those that die until ctx is done; then it
-// tells them to stop, waits for them and returns nil. It fails when it cannot
-// listen, or when worker after worker ends before it is ready.
+// tells them to stop, waits for them and returns nil, or ErrRestart if a roll is
+// not enough. It fails when it cannot listen, or when worker after worker ends
+// before it is ready.
 func (m *Master) Run(ctx context.Context) error {
 	defer m.closeSockets()
 	if err := m.open(); err != nil {
@@ -79,22 +96,31 @@ func (m *Master) Run(ctx context.Context) error {
 		ShutdownGracePeriod: m.StopTimeout,
 		CommandProducer:     m.spawn,
 	}
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stopped := make(chan struct{})
-	defer close(stopped)
-	go func() {
+	var others sync.WaitGroup
+	others.Go(func() { m.rollWhenAsked(running, cancel) })
+	others.Go(func() {
 		select {
-		case <-ctx.Done():
+		case <-running.Done():
 			m.stop(stopped)
 		case <-stopped:
 		}
-	}()
+	})
 
 	err := fleet.ListenAndServe(m.Addr)
-	if errors.Is(err, errStopping) {
-		m.Log.Info("stopped")
-		return nil
+	close(stopped)
+	cancel()
+	others.Wait()
+	switch {
+	case !errors.Is(err, errStopping):
+		return err
+	case m.restart:
+		return ErrRestart
 	}
-	return err
+	m.Log.Info("stopped")
+	return nil
 }
 
 // open makes the workers' sockets.
@@ -105,7 +131,7 @@ func (m *Master) open() error {
 	}
 	defer closeAll(listeners) // the files remain
 	for _, ln := range listeners {
-		file, err := ln.File()
+		file, err := fileOf(ln)
 		if err != nil {
 			return fmt.Errorf("listener's file: %w", err)
 		}
@@ -121,15 +147,15 @@ func (m *Master) open() error {
 }
 
 // spawn implements prefork.Prefork.CommandProducer: it starts a worker in a
-// free slot. fasthttp calls it once per worker, and again for each that ended,
-// always from the same goroutine.
+// free slot, or takes the one that was started for it. fasthttp calls it once per
+// worker, and again for each that ended, always from the same goroutine.
 func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 	place, ended := m.vacant()
 	if place == nil {
 		return nil, errors.New("a worker too many: every slot is taken")
 	}
-	if ended {
-		<-place.reported // its end is at hand: the process that held the pipe is gone
+	if ended != nil {
+		<-ended.reported // its end is at hand: the process that held the pipe is gone
 	}
 
 	m.mu.Lock()
@@ -137,9 +163,25 @@ func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 	if m.stopping {
 		return nil, errStopping
 	}
+	if place.next != nil {
+		place.current, place.next = place.next, nil
+		close(place.current.seated)
+		return place.current.cmd, nil
+	}
 	if err := m.vacate(place); err != nil {
 		return nil, err
 	}
+	c, err := m.start(place.socket, m.Environ)
+	if err != nil {
+		return nil, err
+	}
+	place.current = c
+	close(c.seated)
+	return c.cmd, nil
+}
+
+// start starts a worker on a slot's socket.
+func (m *Master) start(socket *os.File, environ []string) (*child, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find our executable: %w", err)
@@ -149,9 +191,9 @@ func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("open a worker's report: %w", err)
 	}
 	cmd := exec.Command(executable, os.Args[1:]...) //nolint:gosec,noctx // it is ourselves, and ends by signal, not by context
-	cmd.Env = append(append(os.Environ(), m.Environ...), childVariable)
+	cmd.Env = append(append(os.Environ(), environ...), childVariable)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{listenerFD - 3: place.socket, reportFD - 3: write}
+	cmd.ExtraFiles = []*os.File{listenerFD - 3: socket, reportFD - 3: write}
 	if m.shared != nil {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, m.shared) // as sharedFD
 	}
@@ -161,34 +203,35 @@ func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 		_ = read.Close()
 		return nil, fmt.Errorf("start a worker: %w", err)
 	}
-	place.process, place.reported = cmd.Process, make(chan struct{})
-	go m.await(place, place.reported, read)
-	return cmd, nil
+	c := &child{cmd: cmd, reported: make(chan struct{}), seated: make(chan struct{})}
+	go m.await(c, read)
+	return c, nil
 }
 
 // vacant finds a slot that was never taken, or whose worker has ended.
-func (m *Master) vacant() (s *slot, ended bool) {
+func (m *Master) vacant() (s *slot, ended *child) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.slots {
-		if s.process == nil {
-			return s, false
-		}
-		if errors.Is(s.process.Signal(syscall.Signal(0)), os.ErrProcessDone) {
-			return s, true
+		if s.current == nil || s.current.isOver() {
+			return s, s.current
 		}
 	}
-	return nil, false
+	return nil, nil
+}
+
+func (c *child) isOver() bool {
+	return errors.Is(c.cmd.Process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
 // vacate forgets the slot's worker. It fails when nobody serves and as many
 // workers as there are slots have ended in a row without ever being ready.
 func (m *Master) vacate(s *slot) error {
-	if s.process == nil {
+	if s.current == nil {
 		return nil
 	}
-	wasReady := s.ready
-	s.process, s.ready = nil, false
+	wasReady := s.current.ready
+	s.current = nil
 	if wasReady {
 		return nil
 	}
@@ -201,7 +244,7 @@ func (m *Master) vacate(s *slot) error {
 
 func (m *Master) serving() bool {
 	for _, s := range m.slots {
-		if s.ready {
+		if s.current != nil && s.current.ready {
 			return true
 		}
 	}
@@ -209,8 +252,8 @@ func (m *Master) serving() bool {
 }
 
 // await reads what a worker has to say of its start.
-func (m *Master) await(s *slot, reported chan struct{}, pipe *os.File) {
-	defer close(reported)
+func (m *Master) await(c *child, pipe *os.File) {
+	defer close(c.reported)
 	text, err := io.ReadAll(pipe)
 	_ = pipe.Close()
 
@@ -218,14 +261,17 @@ func (m *Master) await(s *slot, reported chan struct{}, pipe *os.File) {
 	defer m.mu.Unlock()
 	switch {
 	case err == nil && string(text) == ready:
-		s.ready = true
+		c.ready = true
 		m.failures, m.reason = 0, ""
-		m.Log.Info("worker ready", "worker_pid", s.process.Pid)
-	case m.reason != "": // the first is the telling one
+		m.Log.Info("worker ready", "worker_pid", c.cmd.Process.Pid)
+		return
 	case len(text) > 0:
-		m.reason = string(text)
+		c.reason = string(text)
 	default:
-		m.reason = "a worker ended without a word"
+		c.reason = "a worker ended without a word"
+	}
+	if m.reason == "" { // the first is the telling one
+		m.reason = c.reason
 	}
 }
 
@@ -251,8 +297,10 @@ func (m *Master) signal(sig os.Signal) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.slots {
-		if s.process != nil {
-			_ = s.process.Signal(sig) // it may have ended by itself
+		for _, c := range []*child{s.current, s.next} {
+			if c != nil {
+				_ = c.cmd.Process.Signal(sig) // it may have ended by itself
+			}
 		}
 	}
 }

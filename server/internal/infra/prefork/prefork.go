@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/valyala/fasthttp/prefork"
 	"github.com/valyala/fasthttp/reuseport"
+	"golang.org/x/sys/unix"
 )
 
 // Descriptors a worker inherits, in the order of exec.Cmd's ExtraFiles. The
@@ -85,6 +87,25 @@ func network(addr string) string {
 		return "tcp6"
 	}
 	return "tcp4"
+}
+
+// fileOf returns another descriptor of the listener's socket. Whoever hands down
+// the one that net's File returns makes the socket block, for all who have it:
+// a worker that waits in accept then can't be told to leave.
+func fileOf(ln *net.TCPListener) (*os.File, error) {
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		fd    int
+		fdErr error
+	)
+	err = raw.Control(func(socket uintptr) { fd, fdErr = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(err, fdErr); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
 func closeAll(listeners []*net.TCPListener) {

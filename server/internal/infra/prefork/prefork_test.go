@@ -74,7 +74,12 @@ func (m *master) await(t testing.TB, message string) map[string]any {
 // startServing returns a master whose three workers are ready, and their ids.
 func startServing(t testing.TB) (*master, []int) {
 	t.Helper()
-	m := start(t, "serve", "127.0.0.1:0")
+	return startAs(t, "serve")
+}
+
+func startAs(t testing.TB, role string) (*master, []int) {
+	t.Helper()
+	m := start(t, role, "127.0.0.1:0")
 	m.addr, _ = m.await(t, "starting")["addr"].(string)
 	pids := make([]int, 3)
 	for i := range pids {

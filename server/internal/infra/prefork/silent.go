@@ -1,8 +1,12 @@
 package prefork
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
+	"time"
 )
 
 // Listener is a listener that knows the connections on which nothing has come
@@ -13,16 +17,23 @@ type Listener struct {
 
 	mu     sync.Mutex
 	silent map[*conn]struct{}
+
+	closed    chan struct{}
+	closeOnce sync.Once
 }
 
 // Track returns a Listener that accepts from ln.
 func Track(ln net.Listener) *Listener {
-	return &Listener{Listener: ln, silent: make(map[*conn]struct{})}
+	return &Listener{Listener: ln, silent: make(map[*conn]struct{}), closed: make(chan struct{})}
 }
 
 // Accept implements net.Listener.
 func (l *Listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
+	if errors.Is(err, os.ErrDeadlineExceeded) { // Yield sets the only one
+		<-l.closed
+		err = net.ErrClosed
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +42,22 @@ func (l *Listener) Accept() (net.Conn, error) {
 	defer l.mu.Unlock()
 	l.silent[c] = struct{}{}
 	return c, nil
+}
+
+// Yield accepts nothing any more: it leaves new connections to another process
+// that has the socket.
+func (l *Listener) Yield() error {
+	ln, ok := l.Listener.(interface{ SetDeadline(t time.Time) error })
+	if !ok {
+		return fmt.Errorf("yield on a %T", l.Listener)
+	}
+	return ln.SetDeadline(time.Unix(1, 0))
+}
+
+// Close implements net.Listener.
+func (l *Listener) Close() error {
+	l.closeOnce.Do(func() { close(l.closed) })
+	return l.Listener.Close()
 }
 
 // CloseSilent closes the connections on which nothing has come.

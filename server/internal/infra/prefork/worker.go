@@ -2,24 +2,41 @@ package prefork
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"sync"
 
 	"github.com/valyala/fasthttp/prefork"
 )
 
+// ErrSucceeded is the cause of a worker's end that has a successor, who already
+// serves on the same socket.
+var ErrSucceeded = errors.New("a successor serves")
+
 // Serve runs serve on the socket that the master handed down, on a single
-// processor. The context that serve gets is done with ctx, or when the master
-// is: a worker without a master drains and leaves. serve calls started once it
-// answers.
+// processor. The context that serve gets is done with ctx; or when the master
+// is: a worker without a master drains and leaves; or, with the cause
+// ErrSucceeded, when the master has another worker in its place. serve calls
+// started once it answers.
 func Serve(ctx context.Context, log *slog.Logger, serve func(ctx context.Context, ln net.Listener, started func()) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	leaving := make(chan os.Signal, 1)
+	signal.Notify(leaving, leave)
+	defer signal.Stop(leaving)
+	go func() {
+		select {
+		case <-leaving:
+			cancel(ErrSucceeded)
+		case <-ctx.Done():
+		}
+	}()
 	worker := &prefork.Prefork{
 		Logger:        fleetLog{log, func() bool { return false }},
-		OnMasterDeath: cancel,
+		OnMasterDeath: func() { cancel(nil) },
 		ServeFunc: func(ln net.Listener) error {
 			return serve(ctx, ln, func() { report(ready) })
 		},
