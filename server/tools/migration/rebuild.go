@@ -14,8 +14,8 @@ import (
 const (
 	// batchSize users are copied at a time: a write of one of them waits for the rest of the batch, some 20 ms.
 	batchSize = 1000
-	// switchLockTimeout is how long the switch may queue for its lock, with all traffic behind it. Together with the switch
-	// itself that stays below a second.
+	// switchLockTimeout is how long the trigger and the switch may queue for their lock, with all traffic behind them. Together with
+	// the switch itself that stays below a second.
 	switchLockTimeout = 400 * time.Millisecond
 	// betweenSigns is how often a shard says how far it is.
 	betweenSigns = 5 * time.Second
@@ -136,13 +136,14 @@ func (r *rebuild) prepare(ctx context.Context) error {
 				return err
 			}
 			statements = append(statements, more...)
-			// Autovacuum would hold the lock that the switch needs, for longer than the switch waits.
+			// Autovacuum would hold the lock that trigger and switch need, for longer than they wait. To wait for it here holds nobody up.
 			more, err = r.autovacuum(ctx, "SET (autovacuum_enabled = false)")
 			if err != nil {
 				return err
 			}
 			statements = append(statements, more...)
 			// Last, since from here on writes wait: the trigger, once everybody who wrote before has ended.
+			statements = append(statements, "SET LOCAL lock_timeout = "+milliseconds(switchLockTimeout))
 			statements = append(statements, r.follow(columns)...)
 			return r.exec(ctx, strings.Join(statements, ";\n"))
 		})
@@ -368,7 +369,7 @@ func (r *rebuild) abandon(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			statements := append([]string{"DROP TRIGGER follow ON users"}, reset...)
+			statements := append([]string{"SET LOCAL lock_timeout = " + milliseconds(switchLockTimeout), "DROP TRIGGER follow ON users"}, reset...)
 			statements = append(statements, "DROP SCHEMA "+pgx.Identifier{r.replacedSchema()}.Sanitize()+", "+r.work()+" CASCADE")
 			return r.exec(ctx, strings.Join(statements, ";\n"))
 		})
