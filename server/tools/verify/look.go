@@ -11,7 +11,7 @@ import (
 )
 
 // inFlight is how long a change between shards may take before it counts as
-// stuck; the sweeper settles those after the same time.
+// stuck, unless it is marked.
 const inFlight = time.Minute
 
 // suspect is a user or a claim that did not look right when it was scanned. Much of that is a change under way between two
@@ -44,13 +44,13 @@ func (v *verifier) lookAtUser(ctx context.Context, s suspect, r *report) error {
 		return nil
 	}
 	home := v.set.Owner(key)
-	claimant, claimed, err := v.claim(ctx, home, key)
+	claimant, pending, err := v.claim(ctx, home, key)
 	switch {
 	case err == nil && claimant == s.id:
 		return nil
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return err
-	case changed < inFlight || err == nil && claimed < inFlight:
+	case changed < inFlight || pending:
 		r.add(s.shard, changing, "")
 	case err != nil:
 		r.add(s.shard, orphaned, fmt.Sprintf("user %s carries an address that nobody claims on %s", s.id, v.names[home]))
@@ -62,7 +62,7 @@ func (v *verifier) lookAtUser(ctx context.Context, s suspect, r *report) error {
 
 // lookAtClaim decides what is wrong with a claim, if anything still is.
 func (v *verifier) lookAtClaim(ctx context.Context, s suspect, r *report) error {
-	claimant, claimed, err := v.claim(ctx, s.shard, s.key)
+	claimant, pending, err := v.claim(ctx, s.shard, s.key)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // released meanwhile
 	}
@@ -79,7 +79,7 @@ func (v *verifier) lookAtClaim(ctx context.Context, s suspect, r *report) error 
 		return nil
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return err
-	case claimed < inFlight:
+	case pending:
 		r.add(s.shard, changing, "")
 	default:
 		r.add(s.shard, orphaned, fmt.Sprintf("a claim of user %s, who does not carry the address", claimant))
@@ -93,8 +93,10 @@ func (v *verifier) user(ctx context.Context, i int, id uuid.UUID) (key string, u
 	return key, unchanged, err
 }
 
-// claim reads who claims an address, and for how long.
-func (v *verifier) claim(ctx context.Context, i int, key string) (claimant uuid.UUID, held time.Duration, err error) {
-	err = v.set.Conns[i].QueryRow(ctx, `SELECT user_id, clock_timestamp() - greatest(claimed_at, unsettled_at) FROM email_claims WHERE email_key = $1`, key).Scan(&claimant, &held)
-	return claimant, held, err
+// claim reads who claims an address, and whether that is on its way: marked as unsettled, which the server's sweeper will see to
+// however long it has not run (after a restore, say), or made only now.
+func (v *verifier) claim(ctx context.Context, i int, key string) (claimant uuid.UUID, pending bool, err error) {
+	err = v.set.Conns[i].QueryRow(ctx, `SELECT user_id, unsettled_at IS NOT NULL OR clock_timestamp() - claimed_at < $2 FROM email_claims WHERE email_key = $1`, key, inFlight).
+		Scan(&claimant, &pending)
+	return claimant, pending, err
 }
