@@ -36,7 +36,7 @@ rebuild: ## build the API anew, then do the same
 	$(stack) rebuild
 
 ##@ Database
-.PHONY: shards health seed verify db-shell
+.PHONY: shards health seed verify backup restore db-shell
 shards: ## users per shard (JSON when piped)
 	$(stack) shards
 health: ## health of every shard (JSON when piped)
@@ -45,6 +45,10 @@ seed: ## fill the shards with made-up users: make seed USERS=1000000 [SEED=1]
 	$(stack) seed
 verify: ## scan all shards: is every user and every claim where it belongs?
 	$(stack) verify
+backup: ## back all shards up while they serve: make backup [TO=folder]
+	$(stack) backup
+restore: ## put a backup in their place (asks first; YES=1 does not): make restore FROM=folder
+	$(stack) restore
 db-shell: ## psql on one shard's primary: make db-shell SHARD=0
 	$(stack) db-shell
 

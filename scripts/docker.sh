@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 . scripts/docker-preflight.sh
 # shellcheck source-path=SCRIPTDIR source=docker-wait.sh
 . scripts/docker-wait.sh
+# shellcheck source-path=SCRIPTDIR source=docker-backup.sh
+. scripts/docker-backup.sh
 
 # What goes on in the background must not outlive an interrupted start.
 settings_container=
@@ -137,6 +139,23 @@ rebuild() {
   await_health
 }
 
+# databases_reload: the mounted files are read again.
+databases_reload() {
+  local service
+  for service in "${primaries[@]}" "${replicas[@]}"; do docker kill -s HUP "$(container "$service")" >/dev/null; done
+}
+
+# databases_restart replicas-first|primaries-first: one after the other.
+databases_restart() {
+  local i order=("${replicas[@]}" "${primaries[@]}") service
+  [ "$1" != primaries-first ] || order=("${primaries[@]}" "${replicas[@]}")
+  for service in "${order[@]}"; do
+    i=${service#shard-} i=${i%-replica}
+    step restarting "$service" docker restart "$(container "$service")"
+    await_shard $((SECONDS + start_timeout)) "$i"
+  done
+}
+
 down() {
   same_checkout
   compose --profile '*' down --remove-orphans
@@ -187,9 +206,17 @@ db_shell() {
 
 # tool PROGRAM ARGUMENT...: the migration tool, seed or verify, in a container of its own, straight to the primaries.
 tool() {
+  require_databases
+  run_tool "$@"
+}
+
+require_databases() { is_running shard-0 || die 'The databases are not running: start them with  make up'; }
+
+# run_tool PROGRAM ARGUMENT...: whether the databases run or not, with $tool_options for its container.
+tool_options=()
+run_tool() {
   local name=$1
   shift
-  is_running shard-0 || die 'The databases are not running: start them with  make up'
   build migrate
   local program="exec $name \"\$@\"" # the container's shell fills in $@
   if [ "$target" = dev ]; then
@@ -197,7 +224,7 @@ tool() {
   fi
   local tty=(-T)
   [ ! -t 0 ] || tty=() # `down` asks first
-  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" "$name" "$@"
+  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} ${tool_options[@]+"${tool_options[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" "$name" "$@"
 }
 
 # migrate_make NAME: writes into the checkout, so it runs as its owner and with the folder writable.
@@ -244,6 +271,10 @@ case ${1:-} in
   migrate-up | migrate-down | migrate-latest | migrate-status) tool migration "${1#migrate-}" ;;
   migration) tool "$@" ;; # scripts/migrate-shards.sh
   verify) tool verify ;;
+  backup) backup "${TO:-backups/$(date -u +%Y-%m-%dT%H-%M-%SZ)}" ;;
+  restore) restore "${FROM:?FROM is missing: name a backup with  make restore FROM=backups/…}" ;;
+  databases-reload) databases_reload ;; # scripts/tune-postgres.sh
+  databases-restart) databases_restart "$2" ;;
   seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac

@@ -13,7 +13,7 @@ esac
 build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.build/ "$@"); }
 mkdir -p .build
 [ -x .build/cluster ] || echo 'building   the tools (the first time takes a minute)' >&2
-build ./tools/cluster ./tools/apictl ./tools/migration ./tools/seed ./tools/verify
+build ./tools/cluster ./tools/apictl ./tools/backup ./tools/migration ./tools/seed ./tools/verify
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 
 case $command in test*)
@@ -21,6 +21,11 @@ case $command in test*)
   export SCHEMATHESIS
   ;;
 esac
+
+# absolute FOLDER: as the caller names it, from the checkout on.
+absolute() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$PWD/$1" ;; esac; }
+to=$(absolute "${TO:-backups/$(date -u +%Y-%m-%dT%H-%M-%SZ)}")
+from=$(absolute "${FROM:-}")
 
 cd server
 case $command in
@@ -31,6 +36,13 @@ case $command in
   migrate-*) exec ../.build/migration "${command#migrate-}" ;;
   migration) exec ../.build/migration "${@:2}" ;; # scripts/migrate-shards.sh
   verify) exec ../.build/verify ;;
+  backup) exec ../.build/backup create "$to" ;;
+  restore)
+    [ -n "${FROM:-}" ] || { echo 'FROM is missing: name a backup with  make restore FROM=backups/…' >&2; exit 2; }
+    exec ../.build/cluster restore "$from"
+    ;;
+  databases-reload) exec ../.build/cluster reload ;; # scripts/tune-postgres.sh
+  databases-restart) exec ../.build/cluster restart-databases "$2" ;;
   seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   lint) exec ../scripts/lint.sh ;;
   test) exec ../.build/cluster test -- go test -race -shuffle=on -timeout 30m ./... ;;

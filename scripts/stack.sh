@@ -64,6 +64,10 @@ choose_runtime() {
 
 [ $# -ge 1 ] || die "usage: scripts/stack.sh COMMAND (make help lists them)"
 choose_runtime "$1"
+if [ "$1" = runtime ]; then # for other scripts
+  echo "$runtime"
+  exit
+fi
 echo "runtime: $runtime ($why)" >&2
 if [ "$runtime" = docker ]; then
   docker_answers || die 'RUNTIME is docker, but no Docker engine answers: start it (sudo systemctl start docker), or use RUNTIME=native.'

@@ -27,7 +27,9 @@ type cluster struct {
 	root    string            // the checkout
 	dir     string            // everything that lives longer than a command: data, logs, generated configuration
 	account account           // who the databases run as
-	out     *progress
+	out     *steps
+	tuned   bool // by scripts/tune-postgres.sh, if somebody ran it
+	hold    bool // a test's: supervisord is a child that cannot outlive this program
 
 	postgres string // folder of PostgreSQL 16's programs, set by findPostgres
 }
@@ -50,7 +52,7 @@ func open() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), out: newProgress(os.Stderr)}
+	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), out: newSteps(os.Stderr), tuned: true}
 	if c.account, err = serviceAccount(); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 // TestCluster runs a cluster of one shard through its faults. Its parts build on
 // each other, in this order.
 func TestCluster(t *testing.T) {
-	c := startTestCluster(t)
+	c := startTestCluster(t, 1)
 	primary, replica := c.primaries()[0], c.replicas()[0]
 
 	t.Run("up twice is harmless", func(t *testing.T) {
@@ -160,8 +160,8 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// startTestCluster starts a cluster of one shard that ends with the test.
-func startTestCluster(t *testing.T) *cluster {
+// startTestCluster starts a cluster that ends with the test.
+func startTestCluster(t *testing.T, shards int) *cluster {
 	t.Helper()
 	if os.Getenv("TEST_CLUSTER") == "" {
 		if os.Getenv("CI") != "" {
@@ -186,7 +186,7 @@ func startTestCluster(t *testing.T) *cluster {
 			}
 		}
 	}
-	settings, err := testSettings(dir, 1)
+	settings, err := testSettings(dir, shards)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func startTestCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: root, dir: dir, account: account, out: newProgress(t.Output())}
+	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: root, dir: dir, account: account, out: newSteps(t.Output()), hold: true}
 	lock, err := os.Create(c.path("lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -217,15 +217,8 @@ func startTestCluster(t *testing.T) *cluster {
 	if err := c.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.writeFiles(false); err != nil {
-		t.Fatal(err)
-	}
-	stop, err := c.superviseHere(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		if err := stop(); err != nil {
+		if err := c.down(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

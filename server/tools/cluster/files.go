@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,14 +25,8 @@ func (c *cluster) writeFiles(withAPI bool) (changed bool, err error) {
 			return false, err
 		}
 	}
-	for _, shared := range []string{"postgres/postgresql.conf", "postgres/pg_hba.conf", "pgbouncer/pgbouncer.ini", "redis/redis.conf"} {
-		text, err := os.ReadFile(filepath.Join(c.root, "database", shared))
-		if err != nil {
-			return false, err
-		}
-		if err := c.account.write(c.path("conf", filepath.Base(shared)), text); err != nil {
-			return false, err
-		}
+	if err := c.copyShared(); err != nil {
+		return false, err
 	}
 	users := fmt.Sprintf("%q %q\n", c.cfg.DBUser, string(c.cfg.DBPassword))
 	if err := c.account.write(c.path("conf", "pgbouncer-users.txt"), []byte(users)); err != nil {
@@ -54,6 +50,29 @@ func (c *cluster) writeFiles(withAPI bool) (changed bool, err error) {
 		return false, nil
 	}
 	return true, os.WriteFile(c.supervisorFile(), conf, 0o600)
+}
+
+// copyShared copies the files under database/, and what scripts/tune-postgres.sh made there, if it was run. A test cluster is not tuned: it
+// is as small as it can be.
+func (c *cluster) copyShared() error {
+	for _, shared := range []string{"postgres/postgresql.conf", "postgres/pg_hba.conf", "postgres/tuned.conf", "pgbouncer/pgbouncer.ini", "redis/redis.conf"} {
+		optional := filepath.Base(shared) == "tuned.conf"
+		target := c.path("conf", filepath.Base(shared))
+		text, err := os.ReadFile(filepath.Join(c.root, "database", shared))
+		if optional && (errors.Is(err, fs.ErrNotExist) || !c.tuned) {
+			err = os.Remove(target)
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.account.write(target, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // poolerINI is what shard i's PgBouncer needs besides the shared settings. The

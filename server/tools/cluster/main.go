@@ -26,6 +26,10 @@ const usage = `usage: cluster COMMAND
   logs-all      every service's log    (follows in a terminal)
   restart       replace the API's workers one by one, while they serve
   rebuild       build the API anew, then do the same
+  reload        have the databases read their configuration again
+  restart-databases replicas-first|primaries-first
+                restart them one after the other
+  restore DIR   put the backup in DIR in the databases' place (asks first; YES=1 answers)
   db-shell I    psql on shard I's primary, as the schema's owner
   test -- CMD   run CMD beside a cluster of its own, which is removed afterwards
 `
@@ -102,6 +106,18 @@ func run(ctx context.Context, args []string) error {
 		return c.logs(ctx, apiName)
 	case "logs-all":
 		return c.logs(ctx)
+	case "reload":
+		return c.locked(ctx, c.reload)
+	case "restart-databases":
+		if len(args) != 2 || args[1] != "replicas-first" && args[1] != "primaries-first" {
+			return errUsage
+		}
+		return c.locked(ctx, func(ctx context.Context) error { return c.restartDatabases(ctx, args[1] == "replicas-first") })
+	case "restore":
+		if len(args) != 2 {
+			return errUsage
+		}
+		return c.locked(ctx, func(ctx context.Context) error { return c.restore(ctx, args[1]) })
 	case "db-shell":
 		if len(args) != 2 {
 			return errUsage

@@ -64,6 +64,10 @@ func (c *cluster) startSupervisor(ctx context.Context, changed bool) error {
 		}
 		return nil
 	}
+	if c.hold {
+		_, err := c.superviseHere(ctx)
+		return err
+	}
 	path, err := program("supervisord")
 	if err != nil {
 		return err

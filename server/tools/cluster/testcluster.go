@@ -110,7 +110,7 @@ func openTest() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newProgress(os.Stderr)}, nil
+	return &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newSteps(os.Stderr)}, nil
 }
 
 // testSettings picks a free port for everything that listens. All are held
@@ -171,11 +171,13 @@ func (c *cluster) superviseHere(ctx context.Context) (stop func() error, err err
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // also when it is told to stop by its own client
 	stop = func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
-		if err := cmd.Wait(); err != nil {
+		if err := <-ended; err != nil {
 			return fmt.Errorf("supervisord of the test cluster: %w", err)
 		}
 		return nil

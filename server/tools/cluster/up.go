@@ -263,6 +263,7 @@ func (c *cluster) build(ctx context.Context) error {
 func (c *cluster) migrate(ctx context.Context) error {
 	return c.out.step("migrating", "migrated", count(len(c.cfg.Shards), "shard", "shards"), func() error {
 		cmd := exec.CommandContext(ctx, filepath.Join(c.root, ".build", "migration"), "up")
+		cmd.Dir = filepath.Join(c.root, "server")
 		said, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("migration up: %w\n%s", err, said)

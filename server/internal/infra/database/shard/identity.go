@@ -15,11 +15,11 @@ import (
 // Identity is what a shard's database says of itself (table shard_identity):
 // its place, and the ring that users were placed by.
 type Identity struct {
-	Name         string
-	Index        int
-	Shards       int
-	VirtualNodes int    // per shard; 0 without a ring
-	RingChecksum string // empty without a ring
+	Name         string `json:"shard_name"`
+	Index        int    `json:"shard_index"`
+	Shards       int    `json:"shard_count"`
+	VirtualNodes int    `json:"virtual_nodes"` // per shard; 0 without a ring
+	RingChecksum string `json:"ring_checksum"` // empty without a ring
 }
 
 // IdentityQuery reads the cluster's id and the Identity, in the order of Found's fields.

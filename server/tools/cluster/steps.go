@@ -11,22 +11,22 @@ import (
 // pollInterval is how often a condition is looked at again while it is awaited.
 const pollInterval = 100 * time.Millisecond
 
-// progress tells a person what is being started and how long it took.
-type progress struct {
+// steps tells a person what is being started and how long it took.
+type steps struct {
 	mu sync.Mutex
 	w  io.Writer
 }
 
-func newProgress(w io.Writer) *progress { return &progress{w: w} }
+func newSteps(w io.Writer) *steps { return &steps{w: w} }
 
-func (p *progress) say(format string, args ...any) {
+func (p *steps) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintf(p.w, format+"\n", args...)
 }
 
 // step announces what, does it, and says how long it took.
-func (p *progress) step(doing, done, what string, do func() error) error {
+func (p *steps) step(doing, done, what string, do func() error) error {
 	p.say("%-10s %s", doing, what)
 	began := time.Now()
 	if err := do(); err != nil {

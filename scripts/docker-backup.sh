@@ -1,0 +1,62 @@
+# docker-backup.sh: make backup and make restore by docker compose. Sourced by docker.sh.
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154  # the container fills in $PGDATA; docker.sh and what it sources have the variables
+
+# backup FOLDER: a new one, made as the user who asks for it.
+backup() {
+  require_databases
+  local parent name
+  mkdir -p "$(dirname "$1")"
+  parent=$(cd "$(dirname "$1")" && pwd) name=$(basename "$1")
+  tool_options=(--user "$(id -u):$(id -g)" -v "$parent:/backups")
+  run_tool backup create "/backups/$name"
+  printf 'On this machine it is %s\n' "$parent/$name"
+}
+
+# restore FOLDER: what is there is kept in its volumes, beside what is restored, until that has been verified.
+restore() {
+  same_checkout
+  [ -s "$1/manifest.json" ] || die "$1 is no backup: it has no manifest.json. Name one with  make restore FROM=backups/…"
+  local from volume i there=()
+  from=$(cd "$1" && pwd)
+  tool_options=(--user "$(id -u):$(id -g)" -v "$from:/backup:ro")
+  run_tool backup check /backup
+  for volume in "${primaries[@]}"; do
+    [ -z "$(docker volume ls -q --filter "name=^${project:?}_$volume\$")" ] || there+=("${project}_$volume")
+  done
+  [ ${#there[@]} = 0 ] || consent "Restoring destroys what is in the volumes ${there[*]} and stops the API."
+
+  for ((i = 0; i < ${shards:?}; i++)); do
+    in_volume "shard-$i" 'rm -rf "$PGDATA.restoring" "$PGDATA.replaced"'
+    # As root, because the volume is postgres's; the program was built by the check.
+    compose run --rm --no-deps -T --user 0:0 -v "$from:/backup:ro" -v "${project}_shard-$i:/volume" migrate \
+      backup unpack /backup "$i" /volume/pgdata.restoring
+    in_volume "shard-$i" 'chown -R postgres: "$PGDATA.restoring"'
+  done
+  step stopping 'what runs' compose stop
+  for ((i = 0; i < shards; i++)); do
+    in_volume "shard-$i" '[ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.replaced"; mv "$PGDATA.restoring" "$PGDATA"'
+    in_volume "shard-$i-replica" 'rm -rf "$PGDATA" "$PGDATA.partial"' # it is cloned again
+  done
+  step building "PgBouncer's image" build pgbouncer-0
+  start_databases
+  tool_options=()
+  run_tool verify || die "What was there before is kept in the volumes of the shards, as pgdata.replaced."
+  for ((i = 0; i < shards; i++)); do in_volume "shard-$i" 'rm -rf "$PGDATA.replaced"'; done
+  say restored "from $from; start the API with  make dev"
+}
+
+# in_volume SERVICE COMMANDS: in the service's image, with its volume, as root.
+in_volume() {
+  compose run --rm --no-deps -T --user 0:0 --entrypoint bash "$1" -ec "PGDATA=/var/lib/postgresql/data/pgdata; $2"
+}
+
+# consent WHAT: returns when a person has said yes.
+consent() {
+  [ "${YES:-}" != 1 ] || return 0
+  [ -t 0 ] || die "$1
+There is no terminal to ask at: give YES=1 to say that it is meant; nothing was changed."
+  local answer
+  read -r -p "$1
+Type yes to go on: " answer
+  [ "$answer" = yes ] || die 'Not confirmed; nothing was changed.'
+}
