@@ -86,6 +86,10 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 	}
 	limitRuntime(cfg)
 	log := newLogger(w, cfg.LogLevel)
+	// The master may be of an older program, which needs less.
+	if err := checkSchemas(ctx, cfg, log); err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
 	table, err := attachTable(cfg)
 	if err != nil {
 		return err
