@@ -19,7 +19,7 @@ import (
 // for the disk, and those who race for one address would wait for each other's.
 // So a claim is taken over by a statement of its own, once its token was seen.
 const (
-	// The function is the database's, so that its plans are kept (000005).
+	// The function is the database's, so that its plans are kept (000009).
 	createUser     = `SELECT create_user($1, $2, $3, $4, $5, $6)`
 	createUserOver = claimOver + `$7` + claimEnd + userOfClaim
 

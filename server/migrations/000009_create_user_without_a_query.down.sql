@@ -1,0 +1,22 @@
+-- The function as it was made by 000005.
+CREATE OR REPLACE FUNCTION create_user(
+    deadline timestamptz, new_key text, new_id uuid, new_name text, new_email text, new_time timestamptz,
+    once_hash bytea DEFAULT NULL, once_expires timestamptz DEFAULT NULL
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF clock_timestamp() >= deadline
+       OR once_hash IS NOT NULL AND EXISTS (SELECT FROM idempotent_creates WHERE user_id = new_id) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO email_claims (email_key, user_id, token, claimed_at) VALUES (new_key, new_id, gen_random_uuid(), clock_timestamp())
+        ON CONFLICT (email_key) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO users (id, name, email, created_at, updated_at) VALUES (new_id, new_name, new_email, new_time, new_time);
+    IF once_hash IS NOT NULL THEN
+        INSERT INTO idempotent_creates (user_id, key_hash, expires_at) VALUES (new_id, once_hash, once_expires);
+    END IF;
+    RETURN true;
+END
+$$;
