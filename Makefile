@@ -7,7 +7,7 @@ stack := @scripts/stack.sh
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Infrastructure
 .PHONY: up down down-clean ps stats logs logs-all
@@ -64,6 +64,41 @@ migrate-latest: ## bring every shard to the newest version, whatever each stands
 	$(stack) migrate-latest
 migrate-status: ## every shard's version, what is pending, its schema's checksum
 	$(stack) migrate-status
+
+##@ Load tests (Gatling, against the running server)
+.PHONY: loadtest loadtest-smoke loadtest-custom loadtest-10k loadtest-crud loadtest-stress loadtest-spike loadtest-soak
+.PHONY: loadtest-pagination loadtest-read loadtest-write loadtest-breakpoint loadtest-report loadtest-clean loadtest-help
+loadtest-smoke: ## 10 users, 30 s: everything once around
+	$(stack) loadtest-smoke
+loadtest: ## 100 users, 60 s: a mix of reads and writes
+	$(stack) loadtest-load
+loadtest-custom: ## the mix as large as you like: make loadtest-custom USERS=300 [DURATION=60]
+	@[ -n "$(USERS)" ] || { echo 'How many users? For example: make loadtest-custom USERS=300 (DURATION=60 unless given)' >&2; exit 2; }
+	$(stack) loadtest-custom
+loadtest-10k: ## 10,000 concurrent users
+	$(stack) loadtest-10k
+loadtest-crud: ## the whole life of a user
+	$(stack) loadtest-crud
+loadtest-stress: ## 500 users, 120 s
+	$(stack) loadtest-stress
+loadtest-spike: ## a sudden burst of users
+	$(stack) loadtest-spike
+loadtest-soak: ## 5 min
+	$(stack) loadtest-soak
+loadtest-pagination: ## pages and walks
+	$(stack) loadtest-pagination
+loadtest-read: ## 80 % reads
+	$(stack) loadtest-read
+loadtest-write: ## creates, updates, deletes
+	$(stack) loadtest-write
+loadtest-breakpoint: ## ever more users, until the objective breaks
+	$(stack) loadtest-breakpoint
+loadtest-report: ## open the newest report (or print where it is)
+	@scripts/loadtest-report.sh
+loadtest-clean: ## remove all reports
+	@rm -rf loadtest/gatling/results/*[0-9] loadtest/gatling/results/.running-*
+loadtest-help: ## all load tests with their sizes
+	@scripts/loadtest-env.sh help
 
 ##@ Tests
 .PHONY: test test-long test-coverage lint

@@ -2,7 +2,8 @@
 # native-deps.sh COMMAND: makes sure that what the native runtime needs is installed.
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
-# offers that). lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv, for Schemathesis. On Debian and
+# offers that). loadtest: only Maven and a JDK. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv, for Schemathesis,
+# and for CI Maven. On Debian and
 # Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -10,10 +11,12 @@ export PATH="$PATH:/usr/sbin:/sbin"
 die() { printf '%s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null; }
 
-has go || die 'Go is missing: install Go 1.25 or newer (https://go.dev/doc/install), or use RUNTIME=docker.'
-goversion=$(go env GOVERSION)
-[[ $goversion =~ ^(devel|go1\.(2[5-9]|[3-9][0-9])|go[2-9]) ]] || die "Go is ${goversion#go}: this project needs 1.25 or newer (https://go.dev/doc/install)."
-[ "$1" != tools ] || exit 0
+if [ "$1" != loadtest ]; then
+  has go || die 'Go is missing: install Go 1.25 or newer (https://go.dev/doc/install), or use RUNTIME=docker.'
+  goversion=$(go env GOVERSION)
+  [[ $goversion =~ ^(devel|go1\.(2[5-9]|[3-9][0-9])|go[2-9]) ]] || die "Go is ${goversion#go}: this project needs 1.25 or newer (https://go.dev/doc/install)."
+  [ "$1" != tools ] || exit 0
+fi
 
 postgres16() { # is there a PostgreSQL 16 already?
   local dir
@@ -21,6 +24,13 @@ postgres16() { # is there a PostgreSQL 16 already?
     [ -n "$dir" ] && [ -x "$dir/postgres" ] && [[ $("$dir/postgres" --version) == *' 16.'* ]] && return 0
   done
   return 1
+}
+
+has_jdk() { [[ $(javac -version 2>&1) =~ ^javac\ (1[7-9]|[2-9][0-9]) ]]; } # the java of a Mac without one is there, and fails
+
+gatling() { # the same of what the load tests need: Gatling itself and Scala come by Maven
+  has mvn || echo maven
+  has_jdk || if [ "$1" = brew ]; then echo openjdk@17; else echo default-jdk-headless; fi
 }
 
 missing() { # package names, one a line, of what is not there; $1: apt or brew
@@ -32,17 +42,18 @@ missing() { # package names, one a line, of what is not there; $1: apt or brew
 }
 
 if [ "$(uname -s)" = Darwin ]; then
-  packages=$(missing brew | xargs)
+  if [ "$1" = loadtest ]; then packages=$(gatling brew | xargs); else packages=$(missing brew | xargs); fi
   case $1 in test* | lint) has shellcheck || packages+=' shellcheck' ;; esac
-  [ -z "$packages" ] || die "Missing on this Mac. Run:  brew install $packages && brew link --force libpq"
+  [ -z "$packages" ] || die "Missing on this Mac. Run:  brew install $packages$([[ $packages != *libpq* ]] || echo ' && brew link --force libpq')"
   exit 0
 fi
 
-packages=$(missing apt)
+if [ "$1" = loadtest ]; then packages=$(gatling apt); else packages=$(missing apt); fi
 case $1 in test* | lint) has shellcheck || packages+=' shellcheck' ;; esac
 case $1 in test*)
   has gcc || packages+=' gcc libc6-dev'
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=' python3-venv'
+  [ -z "${CI:-}" ] || packages+=" $(gatling apt)" # a newcomer's tests pass over Gatling; CI's do not
   ;;
 esac
 
@@ -57,15 +68,15 @@ if [ "$(id -u)" != 0 ]; then
   if sudo -n true 2>/dev/null; then as_root=(sudo -n); else as_root=(no-root); fi
 fi
 # The PostgreSQL of the distribution is taken where it is version 16 (Ubuntu 24.04); elsewhere pinned binaries are fetched later.
-if ! postgres16 && [ "${as_root[0]:-}" != no-root ] && apt-cache policy postgresql-16 2>/dev/null | grep -q 'Candidate: 16'; then
+if [ "$1" != loadtest ] && ! postgres16 && [ "${as_root[0]:-}" != no-root ] && apt-cache policy postgresql-16 2>/dev/null | grep -q 'Candidate: 16'; then
   packages+=' postgresql-16'
 fi
 packages=$(xargs <<<"$packages")
 [ -n "$packages" ] || exit 0
 [ "${as_root[0]:-}" != no-root ] ||
-  die "Missing: $packages. Run this once, then try again:  sudo apt-get install $packages && sudo systemctl disable --now $packages"
+  die "Missing: $packages. Run this once, then try again:  sudo apt-get install $packages$([ "$1" = loadtest ] || echo " && sudo systemctl disable --now $packages")"
 
-echo "installing $packages (apt)" >&2
+echo "installing $packages (apt-get install --no-install-recommends $packages)" >&2
 # Installed, not started: policy-rc.d keeps maintainer scripts from starting services, create_main_cluster keeps Debian's tools from making a
 # PostgreSQL cluster of their own, and what has just been installed is not started at the next boot either (Debian's pgbouncer would sit on
 # 6432, the port of our shard 2). What was installed before is left as it is.

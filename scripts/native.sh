@@ -4,6 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 command=$1
+case $command in loadtest*) # needs Maven, and no Go
+  scripts/native-deps.sh loadtest
+  LOADTEST_RUNTIME=native exec scripts/loadtest-sharded.sh "${command#loadtest-}"
+  ;;
+esac
 case $command in
   up | dev | test | test-long | test-coverage | lint) scripts/native-deps.sh "$command" ;;
   *) scripts/native-deps.sh tools ;;

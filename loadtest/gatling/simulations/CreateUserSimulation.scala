@@ -1,0 +1,2 @@
+/** Nothing but creates, each read back at once. */
+class CreateUserSimulation extends LoadSimulation("create-user")

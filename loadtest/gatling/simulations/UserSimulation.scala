@@ -1,0 +1,2 @@
+/** Every suite on users: LOADTEST_SUITE says which. */
+class UserSimulation extends LoadSimulation(Settings.suite)
