@@ -135,13 +135,13 @@ func (b *bench) mustExec(i int, sql string) {
 // on gives do a short connection to shard i's primary, as the owner.
 func (b *bench) on(i int, do func(context.Context, *pgx.Conn) error) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	options, err := pgx.ParseConfig(b.cfg.DatabaseURL(b.cfg.Shards[i].Primary, b.cfg.DBOwner, b.cfg.DBOwnerPassword).String())
 	require.NoError(b, err)
 	options.RuntimeParams["search_path"] = b.set.Schema
 	conn, err := pgx.ConnectConfig(ctx, options)
 	require.NoError(b, err)
-	defer func() { require.NoError(b, conn.Close(ctx)) }()
+	defer func() { require.NoError(b, conn.Close(context.WithoutCancel(ctx))) }()
 	require.NoError(b, do(ctx, conn))
 }
