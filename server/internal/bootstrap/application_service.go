@@ -25,6 +25,10 @@ const (
 	// lameDuck is how long a worker that is told to stop goes on taking new
 	// connections: clients and balancers need that long to learn of it.
 	lameDuck = 300 * time.Millisecond
+	// yieldTime is how long a worker with a successor waits for its clients to send
+	// something, which is answered with Connection: close, before it closes the
+	// connections that are idle.
+	yieldTime = 2 * time.Second
 	// settle is how long it then takes those that are on their way: a
 	// handshake's last round trip and a turn of the accepting loop.
 	settle = 100 * time.Millisecond
@@ -124,10 +128,12 @@ func (a *Application) drain(ctx context.Context, ln *prefork.Listener, succeeded
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, lameDuck+settle+a.drainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(yieldTime, lameDuck+settle)+a.drainTimeout)
 	defer cancel()
-	<-time.After(lameDuck)
-	if !succeeded {
+	if succeeded {
+		a.awaitClients(yieldTime)
+	} else {
+		<-time.After(lameDuck)
 		if err := prefork.RefuseNew(ln.Listener); err != nil {
 			a.log.Warn("connections may be reset", "err", err.Error()) // some sandboxes know no socket filters
 		}
@@ -139,6 +145,24 @@ func (a *Application) drain(ctx context.Context, ln *prefork.Listener, succeeded
 		return fmt.Errorf("drain within %s: %w", a.drainTimeout, err)
 	}
 	return <-served
+}
+
+// awaitClients waits until no connection is open, at most for so long.
+func (a *Application) awaitClients(most time.Duration) {
+	enough := time.NewTimer(most)
+	defer enough.Stop()
+	look := time.NewTicker(settle)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if a.http.Server().GetOpenConnectionsCount() == 0 {
+				return
+			}
+		case <-enough.C:
+			return
+		}
+	}
 }
 
 // Close closes the connections to the shards. Serve has returned by then.

@@ -72,7 +72,7 @@ func runMaster(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
 		Environ:     cfg.Environ(),
 		Rolls:       rolls,
 		Reload:      func(ctx context.Context) (prefork.Reload, error) { return reload(ctx, cfg) },
-		StopTimeout: lameDuck + settle + cfg.DrainTimeout + exitMargin,
+		StopTimeout: max(yieldTime, lameDuck+settle) + cfg.DrainTimeout + exitMargin,
 		Share:       func() (*os.File, error) { return createTable(cfg) },
 		Log:         log,
 	}
