@@ -26,7 +26,8 @@ if [ -r /proc/sys/net/ipv4/ip_local_port_range ]; then
 fi
 
 cd loadtest/gatling
-running=$PWD/results/.running-$LOADTEST_RUN
+kept=${LOADTEST_RESULTS:-$PWD/results}
+running=$kept/.running-$LOADTEST_RUN
 export LOADTEST_RECORD=$running/record.properties
 mkdir -p "$running"
 trap 'rm -rf "$running"' EXIT
@@ -47,7 +48,7 @@ mvn --batch-mode --quiet -Dstyle.color=never gatling:test "-Dgatling.simulationC
 shopt -s nullglob
 logs=("$running"/*/simulation.log)
 if [ ${#logs[@]} != 1 ] || [ ! -f "$LOADTEST_RECORD" ]; then die "The load test did not get as far as a report: see above."; fi
-results=$PWD/results/$suite-$LOADTEST_RUN
+results=$kept/$suite-$LOADTEST_RUN
 mv "$(dirname "${logs[0]}")" "$results"
 mv "$LOADTEST_RECORD" "$results/"
 echo

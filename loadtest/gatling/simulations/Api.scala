@@ -105,7 +105,7 @@ object Api {
 
     val newestPage: ChainBuilder = page("list, newest", s"$users?limit=$pageSize&offset=0")
     val pageAtOffset: ChainBuilder =
-        exec(session => session.set("offset", Visitor.dice(session).nextInt(1_000))).exec(page("list, by offset", s"$users?limit=$pageSize&offset=#{offset}"))
+        exec(session => session.set("offset", 1 << Visitor.dice(session).nextInt(11))).exec(page("list, by offset", s"$users?limit=$pageSize&offset=#{offset}"))
 
     /** From page to page as the Link says, at most so many. A strong walk must meet everybody whom this visitor made. */
     def walk(pages: Int, strong: Boolean, think: ChainBuilder): ChainBuilder = {
