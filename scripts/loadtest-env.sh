@@ -14,7 +14,7 @@
 # suite      users  ramp s  duration s  think ms  p95 ms  p99 ms  KO %  heap  what it does
 suites='
 smoke           10       2          30       200    1000    3000     0  512m  everything once around: users'"'"' lives, pages, walks
-load           100       5          60       200     500    1000     0    1g  a mix: 72 % reads, 28 % writes
+load           100       5          60       200     500    1000     0    1g  a mix: 71 % reads, 29 % writes
 custom         100       5          60       200     500    1000     0    1g  the same mix, as large as you like: USERS=N
 10k          10000      40          60      4760     500    1000     0    3g  the same mix by 10,000 users, about 2,100 req/s
 crud            50       5          60       200     500    1000     0    1g  the whole life of a user, told from answer to answer
