@@ -29,7 +29,7 @@ type cluster struct {
 	account account           // who the databases run as
 	out     *steps
 	tuned   bool // by scripts/tune-postgres.sh, if somebody ran it
-	hold    bool // a test's: supervisord is a child that cannot outlive this program
+	hold    bool // a test's: supervisord is a child that cannot outlive this program, and there is no API
 
 	postgres string // folder of PostgreSQL 16's programs, set by findPostgres
 }

@@ -44,7 +44,8 @@ func (c *cluster) stopStrays(ctx context.Context) error {
 
 // strays finds processes by the paths on their command lines; a folder of ours
 // in one of them means it was started by us. Redis shows none there, but writes
-// down its process.
+// down its process. A test's cluster has no API: the one that runs from this
+// checkout belongs to `make dev`.
 func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 	all, err := ps.ProcessesWithContext(ctx)
 	if err != nil {
@@ -63,8 +64,8 @@ func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 		cwd, _ := p.CwdWithContext(ctx)
 		ours := slices.Contains(programs, name) && strings.Contains(line, c.dir+"/") ||
 			name == "redis-server" && int64(p.Pid) == redis ||
-			strings.HasPrefix(line, c.root+"/.build/air") ||
-			cwd == filepath.Join(c.root, "server") && strings.Contains(line, "tmp/api")
+			!c.hold && strings.HasPrefix(line, c.root+"/.build/air") ||
+			!c.hold && cwd == filepath.Join(c.root, "server") && strings.Contains(line, "tmp/api")
 		return !ours
 	}), nil
 }

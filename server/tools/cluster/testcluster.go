@@ -110,7 +110,7 @@ func openTest() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newSteps(os.Stderr)}, nil
+	return &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newSteps(os.Stderr), hold: true}, nil
 }
 
 // testSettings picks a free port for everything that listens. All are held
