@@ -6,17 +6,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 )
-
-// lockKey names the advisory lock on shard 0 that gives one test at a time, of
-// all packages that run side by side, the users tables.
-const lockKey = 0x75736572 // "user"
 
 // Open returns the settings of the cluster and empties its tables, which are
 // then the test's own until it ends. Without a cluster the test is skipped,
@@ -33,8 +31,7 @@ func Open(t testing.TB) config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The lock goes with its connection, so a test that crashes frees it too.
-	MustExec(t, Primary(t, cfg, 0), "SELECT pg_advisory_lock($1)", lockKey)
+	takeTurns(t)
 	for i := range cfg.Shards {
 		conn := Primary(t, cfg, i)
 		for _, table := range []string{"users", "email_claims", "idempotency_keys", "idempotent_creates", "seed_chunks"} {
@@ -42,6 +39,21 @@ func Open(t testing.TB) config.Config {
 		}
 	}
 	return cfg
+}
+
+// takeTurns gives one test at a time, of all packages that run side by side, the
+// cluster. It is no lock of a database, which a test may kill, but a file's, which
+// goes with the process.
+func takeTurns(t testing.TB) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(os.Getenv("STATE_DIR"), "tests.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatalf("lock %s: %v", f.Name(), err)
+	}
 }
 
 // Primary connects to shard i's primary, past its pooler, as the schema's owner.
