@@ -73,6 +73,61 @@ type lateUser struct {
 	unknown bool // what became of the last write; nobody asks any more
 }
 
+// TestReplicasServeWhatIsSettled counts who answers for users that nobody writes
+// any more, while others are written and replicas are two seconds late: it is the
+// replicas. Freshness that came from reading primaries would be worth nothing.
+func TestReplicasServeWhatIsSettled(t *testing.T) {
+	cfg := testcluster.Open(t)
+	makeReplicasLate(t, cfg, "2s")
+	s := start(t)
+	create := func(count int, prefix string) (paths []string) {
+		for i := range count {
+			u := must[user](t, s, "POST", "/api/v1/users/", createBody("0", fmt.Sprintf("%s%d@example.com", prefix, i)), 201)
+			paths = append(paths, "/api/v1/users/"+u.ID)
+		}
+		return paths
+	}
+	settled, written := create(100, "settled"), create(20, "written")
+	for _, path := range settled { // T has passed their last write
+		await(t, func() error {
+			if by := s.servedBy(t, path); !strings.HasSuffix(by, "/replica") {
+				return fmt.Errorf("served by %s", by)
+			}
+			return nil
+		})
+	}
+
+	done := make(chan struct{})
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() {
+			for n := i; ; n += 4 {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if status, body, err := s.send("PUT", written[n%len(written)], fmt.Sprintf(`{"name":"%d"}`, n)); err != nil || status != 200 {
+					t.Errorf("PUT: %d %s, %v", status, body, err)
+				}
+			}
+		})
+	}
+	const reads = 2_000
+	byReplica := 0
+	for n := range reads {
+		if strings.HasSuffix(s.servedBy(t, settled[n%len(settled)]), "/replica") {
+			byReplica++
+		}
+	}
+	close(done)
+	writers.Wait()
+	t.Logf("%d of %d reads were answered by replicas", byReplica, reads)
+	if byReplica*100 < reads*99 {
+		t.Errorf("%d of %d reads were answered by replicas, want 99 %%", byReplica, reads)
+	}
+}
+
 // TestReadsAreFresh has clients write users and others read them, over every
 // worker, while replicas are two seconds late and are killed one after another.
 // No read may show a state from before the last acknowledged write.
