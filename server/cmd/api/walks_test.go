@@ -127,7 +127,7 @@ func (c *created) before(asOf time.Time) (ids []string) {
 // killed in the middle of each walk. Everybody who was there from before the
 // walk's As-Of is seen, and nobody twice.
 func TestWalksWhileUsersComeAndGo(t *testing.T) {
-	total, walks := 3_000, 5
+	total, walks := 3_000, 3
 	if os.Getenv("TEST_LONG") != "" {
 		total, walks = 200_000, 3
 	}

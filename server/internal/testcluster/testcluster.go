@@ -104,7 +104,7 @@ func MustQuery[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) []T
 // error after a time in which everything here is long done.
 func Await(t testing.TB, check func() error) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
