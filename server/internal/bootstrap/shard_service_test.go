@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories/repositoriestest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
@@ -16,6 +17,8 @@ func TestShardedUsers(t *testing.T) {
 	repositoriestest.Users(t, func(t testing.TB) repositoriestest.Setup {
 		t.Helper()
 		cfg := testcluster.Open(t)
+		// Many log in at once here, which takes long under the race detector on a machine that is busy.
+		cfg.DBConnectTimeout, cfg.RequestTimeout = 15*time.Second, 20*time.Second
 		table, f, err := freshness.Create(len(cfg.Shards), cfg.RequestTimeout)
 		if err != nil {
 			t.Fatal(err)
