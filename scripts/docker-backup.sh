@@ -5,6 +5,7 @@
 backup() {
   require_databases
   local parent name
+  [ ! -e "$1" ] || die "$1 is there already: name another folder with  make backup TO=…"
   mkdir -p "$(dirname "$1")"
   parent=$(cd "$(dirname "$1")" && pwd) name=$(basename "$1")
   tool_options=(--user "$(id -u):$(id -g)" -v "$parent:/backups")
@@ -16,33 +17,50 @@ backup() {
 restore() {
   same_checkout
   [ -s "$1/manifest.json" ] || die "$1 is no backup: it has no manifest.json. Name one with  make restore FROM=backups/…"
-  local from volume i there=()
+  local from i there
   from=$(cd "$1" && pwd)
-  tool_options=(--user "$(id -u):$(id -g)" -v "$from:/backup:ro")
-  run_tool backup check /backup
-  for volume in "${primaries[@]}"; do
-    [ -z "$(docker volume ls -q --filter "name=^${project:?}_$volume\$")" ] || there+=("${project}_$volume")
-  done
-  [ ${#there[@]} = 0 ] || consent "Restoring destroys what is in the volumes ${there[*]} and stops the API."
+  tool_options=(--user "$(id -u):$(id -g)" -v "$from:/backup:ro" -v "${project:?}_shard-0:/volume:ro")
+  run_tool backup check /backup /volume
+  there=$(whose_data "$from")
+  [ -z "$there" ] || consent "Restoring it destroys what is in the volumes
+$there
+and stops the API."
 
+  local volumes=()
   for ((i = 0; i < ${shards:?}; i++)); do
+    volumes+=(-v "${project}_shard-$i:/volumes/shard-$i")
     in_volume "shard-$i" 'rm -rf "$PGDATA.restoring" "$PGDATA.replaced"'
-    # As root, because the volume is postgres's; the program was built by the check.
-    compose run --rm --no-deps -T --user 0:0 -v "$from:/backup:ro" -v "${project}_shard-$i:/volume" migrate \
-      backup unpack /backup "$i" /volume/pgdata.restoring
-    in_volume "shard-$i" 'chown -R postgres: "$PGDATA.restoring"'
   done
+  # As root, because the volumes are postgres's; the program was built by the check.
+  if ! compose run --rm --no-deps -T --user 0:0 -v "$from:/backup:ro" "${volumes[@]}" migrate backup unpack /backup '/volumes/{shard}/pgdata.restoring'; then
+    for ((i = 0; i < shards; i++)); do in_volume "shard-$i" 'rm -rf "$PGDATA.restoring"'; done
+    die 'Not everything could be unpacked, see above; nothing was changed.'
+  fi
   step stopping 'what runs' compose stop
+  last_words='What was there before is kept in the volumes of the shards, as pgdata.replaced.'
   for ((i = 0; i < shards; i++)); do
-    in_volume "shard-$i" '[ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.replaced"; mv "$PGDATA.restoring" "$PGDATA"'
+    in_volume "shard-$i" 'chown -R postgres: "$PGDATA.restoring"; [ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.replaced"; mv "$PGDATA.restoring" "$PGDATA"'
     in_volume "shard-$i-replica" 'rm -rf "$PGDATA" "$PGDATA.partial"' # it is cloned again
   done
   step building "PgBouncer's image" build pgbouncer-0
   start_databases
   tool_options=()
-  run_tool verify || die "What was there before is kept in the volumes of the shards, as pgdata.replaced."
+  run_tool verify
+  last_words=
   for ((i = 0; i < shards; i++)); do in_volume "shard-$i" 'rm -rf "$PGDATA.replaced"'; done
   say restored "from $from; start the API with  make dev"
+}
+
+# whose_data BACKUP: the volumes that hold data, a line each.
+whose_data() {
+  local i now theirs
+  for ((i = 0; i < shards; i++)); do
+    now=$(in_volume "shard-$i" '[ ! -e "$PGDATA" ] || { . /etc/messenger/postgres/container.sh && system_identifier; }')
+    [ -n "$now" ] || continue
+    theirs='another database than the backup'"'"'s'
+    ! grep -q "\"system_identifier\": \"$now\"" "$1/manifest.json" || theirs='the same database, as it is now'
+    printf '  %s  %s: %s\n' "shard-$i" "${project}_shard-$i" "$theirs"
+  done
 }
 
 # in_volume SERVICE COMMANDS: in the service's image, with its volume, as root.

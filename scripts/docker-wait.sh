@@ -119,7 +119,7 @@ out_of_time() {
 }
 
 # blame SERVICE LINES: the end of its log.
-blame() {
-  printf '\nThe last lines of the log of %s (docker logs %s):\n' "$1" "$(container "$1")" >&2
-  docker logs --tail "$2" "$(container "$1")" 2>&1 | cut -c 1-300 >&2
+blame() { # in one piece, because several may be to blame
+  printf '\nThe last lines of the log of %s (docker logs %s):\n%s\n' "$1" "$(container "$1")" \
+    "$(docker logs --tail "$2" "$(container "$1")" 2>&1 | cut -c 1-300)" >&2
 }

@@ -15,7 +15,9 @@ cd "$(dirname "$0")/.."
 
 # What goes on in the background must not outlive an interrupted start.
 settings_container=
-trap 'kill $(jobs -p) 2>/dev/null || true; [ -z "$settings_container" ] || docker rm -f "$settings_container" >/dev/null 2>&1' EXIT
+last_words= # to be said if this ends before its time
+trap 'kill $(jobs -p) 2>/dev/null || true; [ -z "$settings_container" ] || docker rm -f "$settings_container" >/dev/null 2>&1
+  [ -z "$last_words" ] || printf "%s\n" "$last_words" >&2' EXIT
 
 compose() { docker compose --progress quiet "${compose_files[@]}" "${env_files[@]}" "$@"; }
 
@@ -139,17 +141,42 @@ rebuild() {
   await_health
 }
 
-# databases_reload: the mounted files are read again.
+# ask SERVICE SQL: a database's answer, as its superuser.
+ask() { docker exec -u postgres "$(container "$1")" psql -X -A -t -q -c "$2"; }
+
+# databases_reload: the mounted files are read again. Returns when they have been: a server tells its processes some time later.
 databases_reload() {
-  local service
-  for service in "${primaries[@]}" "${replicas[@]}"; do docker kill -s HUP "$(container "$service")" >/dev/null; done
+  local service answer told=() wrong deadline late
+  for service in "${primaries[@]}" "${replicas[@]}"; do
+    if ! is_running "$service"; then
+      say absent "$service, which reads it when it starts"
+      continue
+    fi
+    answer=$(ask "$service" 'SELECT clock_timestamp(), pg_reload_conf()')
+    told+=("$service=${answer%|*}")
+  done
+  for answer in ${told[@]+"${told[@]}"}; do
+    service=${answer%%=*}
+    deadline=$((SECONDS + 30)) late=
+    until [ "$(ask "$service" "SELECT pg_conf_load_time() >= '${answer#*=}'")" = t ]; do
+      [ $SECONDS -lt $deadline ] || { late=yes && break; } # a file that cannot be read as one is not loaded
+      sleep 0.1
+    done
+    # What waits for a restart is listed as an error, too.
+    wrong=$(ask "$service" "SELECT concat_ws(': ', sourcefile || ':' || sourceline, name || ' = ' || setting, error) FROM pg_file_settings f
+      WHERE error NOT LIKE '%without restarting the server' AND NOT EXISTS (SELECT FROM pg_settings s WHERE s.name = f.name AND pending_restart)")
+    [ -z "$wrong" ] || die "$service does not take everything, and would not start again: $wrong"
+    [ -z "$late" ] || die "$service has not read its files in 30 s"
+  done
 }
 
-# databases_restart replicas-first|primaries-first: one after the other.
+# databases_restart replicas-first|primaries-first: those with settings that wait for it, one after the other.
 databases_restart() {
   local i order=("${replicas[@]}" "${primaries[@]}") service
   [ "$1" != primaries-first ] || order=("${primaries[@]}" "${replicas[@]}")
   for service in "${order[@]}"; do
+    is_running "$service" || continue
+    [ "$(ask "$service" 'SELECT count(*) FROM pg_settings WHERE pending_restart')" != 0 ] || continue
     i=${service#shard-} i=${i%-replica}
     step restarting "$service" docker restart "$(container "$service")"
     await_shard $((SECONDS + start_timeout)) "$i"
@@ -222,17 +249,28 @@ run_tool() {
   if [ "$target" = dev ]; then
     program="env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ ./tools/$name && $program"
   fi
-  local tty=(-T)
+  local tty=(-T) status=0
   [ ! -t 0 ] || tty=() # `down` asks first
-  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} ${tool_options[@]+"${tool_options[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" "$name" "$@"
+  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} ${tool_options[@]+"${tool_options[@]}"} -e "YES=${YES:-}" migrate sh -c "$program" "$name" "$@" ||
+    status=$?
+  [ $status = 0 ] || still_at_work
+  return $status
+}
+
+# still_at_work: a tool whose terminal was taken away (kill -9) goes on in its container, and holds a lock that the next one asks for.
+still_at_work() {
+  local names
+  names=$(docker ps --format '{{.Names}}' --filter "label=com.docker.compose.project=$project" \
+    --filter label=com.docker.compose.oneoff=True --filter label=com.docker.compose.service=migrate | tr '\n' ' ')
+  [ -z "$names" ] || printf '\nStill at work from before: %s\nLet it end (docker logs -f %s), or end it (docker stop %s).\n' "$names" "${names% }" "${names% }" >&2
 }
 
 # migrate_make NAME: writes into the checkout, so it runs as its owner and with the folder writable.
 migrate_make() {
-  build migrate
-  # shellcheck disable=SC2016  # the container's shell fills in $1
-  compose run --rm --no-deps -T --user "$(id -u):$(id -g)" -v "$PWD/server/migrations:/src/server/migrations" migrate \
-    sh -c 'go run ./tools/migration make "$1"' migration "$1"
+  local folder=/src/server
+  [ "$target" = dev ] || folder=/srv
+  tool_options=(--user "$(id -u):$(id -g)" -v "$PWD/server/migrations:$folder/migrations")
+  run_tool migration make "$1"
 }
 
 # tests COMMAND: the native runtime's tests, in a container that is none of the stack's: what they need is installed there, the ports are free,
@@ -272,7 +310,10 @@ case ${1:-} in
   migration) tool "$@" ;; # scripts/migrate-shards.sh
   verify) tool verify ;;
   backup) backup "${TO:-backups/$(date -u +%Y-%m-%dT%H-%M-%SZ)}" ;;
-  restore) restore "${FROM:?FROM is missing: name a backup with  make restore FROM=backups/…}" ;;
+  restore)
+    [ -n "${FROM:-}" ] || { echo 'FROM is missing: name a backup with  make restore FROM=backups/…' >&2; exit 2; }
+    restore "$FROM"
+    ;;
   databases-reload) databases_reload ;; # scripts/tune-postgres.sh
   databases-restart) databases_restart "$2" ;;
   seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;

@@ -119,8 +119,12 @@ END
 # value FILE NAME: what the file sets it to; empty when it does not.
 value() { [ ! -f "$1" ] || sed -n "s/^$2 = //p" "$1" | tail -n 1; }
 
-# running: name, context and value of every setting, from a shard that runs; nothing when none does.
-running() { ask "SELECT name || ' ' || context || ' ' || coalesce(current_setting(name, true), '') FROM pg_settings" || true; }
+# running: name, context and value of every setting and the number of shards, from a shard that runs; nothing when none does. Before the first
+# migration there is no such number.
+running() {
+  ask "SELECT name || ' ' || context || ' ' || coalesce(current_setting(name, true), '') FROM pg_settings;
+    SELECT 'shard_count identity ' || shard_count FROM shard_identity" || true
+}
 
 # same A B: 1GB is 1024MB.
 same() { [ "$1" = "$2" ] || [ "$(megabytes "$1")" = "$(megabytes "$2")" ]; }
@@ -164,7 +168,7 @@ confirm() {
 # apply: has what runs read the file, and restarts what needs it.
 apply() {
   local order=replicas-first
-  if ! ask 'SELECT 1' | grep -q 1; then
+  if [ -z "$settings" ]; then
     echo 'Nothing runs: the instances read it when they start.' >&2
     return
   fi
@@ -183,9 +187,9 @@ apply() {
 workers() { local n; n=$(value "$1" max_worker_processes); echo "${n:-8}"; }
 
 machine
-shards=$(ask 'SELECT shard_count FROM shard_identity' || true)
-instances=${instances:-$((2 * ${shards:-5}))}
 settings=$(running)
+shards=$(sed -n 's/^shard_count identity //p' <<<"$settings")
+instances=${instances:-$((2 * ${shards:-5}))}
 next=$(mktemp)
 trap 'rm -f "$next"' EXIT
 
@@ -214,9 +218,7 @@ fi
 confirm
 change='more'
 [ "$(workers "$next")" -ge "$(workers "$tuned")" ] || change='less'
-if [ "$action" = undo ]; then
-  rm "$before"
-else
+if [ "$action" != undo ]; then
   if [ -f "$tuned" ]; then cp "$tuned" "$before"; else : >"$before"; fi
 fi
 if [ -s "$next" ]; then
@@ -224,4 +226,5 @@ if [ -s "$next" ]; then
 else
   rm -f "$tuned"
 fi
+[ "$action" != undo ] || rm "$before"
 apply "$change"

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/basebackup"
@@ -21,8 +22,9 @@ import (
 const usage = `usage: backup COMMAND
 
   create DIR            a backup of all shards in DIR, which must not exist
-  check DIR             what the backup is of, after reading all of it; fails if it is damaged or not for these settings
-  unpack DIR SHARD TO   shard number SHARD's data folder, as TO, which must not exist
+  check DIR [ON]        what the backup is of, after reading all of it; fails if it is damaged or not for these settings, or if
+                        the disk that the folder ON is on lacks the room for it and its replicas
+  unpack DIR TO         every shard's data folder, side by side, as TO, where {shard} stands for shard-0 and so on
 `
 
 var errUsage = errors.New("usage")
@@ -50,9 +52,11 @@ func run(ctx context.Context, args []string) error {
 	case len(args) == 2 && args[0] == "create":
 		return create(ctx, args[1])
 	case len(args) == 2 && args[0] == "check":
-		return check(ctx, args[1])
-	case len(args) == 4 && args[0] == "unpack":
-		return unpack(ctx, args[1], args[2], args[3])
+		return check(ctx, args[1], "")
+	case len(args) == 3 && args[0] == "check":
+		return check(ctx, args[1], args[2])
+	case len(args) == 3 && args[0] == "unpack":
+		return unpack(ctx, args[1], args[2])
 	}
 	return errUsage
 }
@@ -74,7 +78,7 @@ func create(ctx context.Context, dir string) error {
 	return nil
 }
 
-func check(ctx context.Context, dir string) error {
+func check(ctx context.Context, dir, on string) error {
 	cfg, err := config.Load()
 	if err != nil {
 		return err
@@ -86,6 +90,11 @@ func check(ctx context.Context, dir string) error {
 	if err := m.Match(cfg); err != nil {
 		return err
 	}
+	if on != "" {
+		if err := m.CheckRoom(on, true); err != nil {
+			return err
+		}
+	}
 	display := progress.New(os.Stderr)
 	err = m.Check(ctx, dir, display)
 	display.Stop()
@@ -96,28 +105,22 @@ func check(ctx context.Context, dir string) error {
 	return nil
 }
 
-func unpack(ctx context.Context, dir, number, to string) error {
+func unpack(ctx context.Context, dir, to string) error {
 	m, err := basebackup.Read(dir)
 	if err != nil {
 		return err
 	}
+	display := progress.New(os.Stderr)
+	defer display.Stop()
+	g, ctx := errgroup.WithContext(ctx)
 	for i, s := range m.Shards {
-		if s.Name != "shard-"+strings.TrimPrefix(number, "shard-") {
-			continue
-		}
-		free, err := basebackup.Free(filepath.Dir(to))
-		if need := s.DataBytes + s.WALBytes + s.SegmentSize; err == nil && free < need {
-			err = fmt.Errorf("%s has %s free, %s needs %s", filepath.Dir(to), progress.Size(free), s.Name, progress.Size(need))
-		}
-		if err != nil {
-			return err
-		}
-		if err := os.Mkdir(to, 0o700); err != nil {
-			return err
-		}
-		display := progress.New(os.Stderr)
-		defer display.Stop()
-		return m.Extract(ctx, dir, i, to, display)
+		folder := strings.ReplaceAll(to, "{shard}", s.Name)
+		g.Go(func() error {
+			if err := os.Mkdir(folder, 0o700); err != nil {
+				return err
+			}
+			return m.Extract(ctx, dir, i, folder, display)
+		})
 	}
-	return fmt.Errorf("the backup has no shard %s", number)
+	return g.Wait()
 }

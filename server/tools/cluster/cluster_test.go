@@ -148,6 +148,8 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("tune-postgres.sh", func(t *testing.T) { testTuning(t, c) })
+
 	t.Run("a lost data folder is not quietly made anew", func(t *testing.T) {
 		lost := *c
 		lost.dir = t.TempDir()
@@ -206,7 +208,7 @@ func startTestCluster(t *testing.T, shards int) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: root, dir: dir, account: account, out: newSteps(t.Output()), hold: true}
-	lock, err := os.Create(c.path("lock"))
+	lock, err := os.Create(c.path(aliveFile))
 	if err != nil {
 		t.Fatal(err)
 	}

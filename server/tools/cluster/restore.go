@@ -76,27 +76,13 @@ func (c *cluster) readBackup(ctx context.Context, from string) (*basebackup.Mani
 	if !same {
 		return nil, errors.New("the data in the backup asks for other passwords than those in .env.secrets: bring the file back that was there when the backup was made")
 	}
-	if err := c.checkRestoreRoom(backup); err != nil {
-		return nil, err
+	if err := backup.CheckRoom(existing(c.path("data")), len(c.replicas()) > 0); err != nil {
+		return nil, fmt.Errorf("%w, or set STATE_DIR to a folder on another disk", err)
 	}
 	display := progress.New(os.Stderr)
 	err = backup.Check(ctx, from, display)
 	display.Stop()
 	return backup, err
-}
-
-// checkRestoreRoom counts primaries, replicas and what is there already, which goes last.
-func (c *cluster) checkRestoreRoom(backup *basebackup.Manifest) error {
-	need := backup.Unpacked()
-	if len(c.replicas()) > 0 {
-		need *= 2
-	}
-	free, err := basebackup.Free(existing(c.path("data")))
-	if err == nil && free < need {
-		err = fmt.Errorf("%s has %s free, and the restored shards need %s, beside what is there until they are verified: make room, or set STATE_DIR to a folder on another disk",
-			c.dir, progress.Size(free), progress.Size(need))
-	}
-	return err
 }
 
 // consent asks the person before anything is taken away. Without data there is nothing to ask.

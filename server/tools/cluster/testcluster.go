@@ -19,6 +19,7 @@ import (
 const (
 	testShards = 5
 	testPrefix = "messenger-clone-test-"
+	aliveFile  = "alive" // is locked as long as the cluster's program lives
 )
 
 // runTests runs a command beside a cluster of its own: real primaries,
@@ -30,7 +31,7 @@ func runTests(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(c.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(c.path(aliveFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func testSettings(dir string, shards int) (map[string]string, error) {
 func removeStale() {
 	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), testPrefix+"*"))
 	for _, dir := range folders {
-		lock, err := os.Open(filepath.Join(dir, "lock"))
+		lock, err := os.Open(filepath.Join(dir, aliveFile))
 		if err != nil {
 			continue
 		}

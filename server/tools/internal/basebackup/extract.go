@@ -28,6 +28,23 @@ func Free(dir string) (int64, error) {
 	return int64(disk.Bavail * uint64(disk.Bsize)), nil
 }
 
+// CheckRoom fails when a folder's disk lacks the room for the shards, and for their replicas where they have some, beside what is there.
+func (m *Manifest) CheckRoom(folder string, replicas bool) error {
+	free, err := Free(folder)
+	if err != nil {
+		return err
+	}
+	need := m.Unpacked()
+	if replicas {
+		need *= 2
+	}
+	if free < need {
+		return fmt.Errorf("the disk of %s has %s free, and the restored shards need %s, beside what is there until they are verified: make room",
+			folder, progress.Size(free), progress.Size(need))
+	}
+	return nil
+}
+
 // Check reads every file of the backup in dir and compares its checksum.
 func (m *Manifest) Check(ctx context.Context, dir string, display *progress.Display) error {
 	g, ctx := errgroup.WithContext(ctx)
