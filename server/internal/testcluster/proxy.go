@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -19,6 +20,7 @@ type Proxy struct {
 	ln     net.Listener
 	conns  map[net.Conn]*recording
 	past   []*recording // of connections that have ended
+	lost   string       // see LoseAnswers
 }
 
 // Message is what a client says in PostgreSQL's protocol: its type, such as
@@ -63,6 +65,30 @@ func (p *Proxy) Stop() {
 	clear(p.conns)
 }
 
+// LoseAnswers cuts a client's connection instead of passing on what the server
+// answers to a statement that contains the text, until it is called with "".
+func (p *Proxy) LoseAnswers(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = text
+}
+
+func (p *Proxy) loses(r *recording) bool {
+	p.mu.Lock()
+	text := p.lost
+	p.mu.Unlock()
+	if text == "" {
+		return false
+	}
+	said := r.messages()
+	for i := len(said) - 1; i >= 0; i-- {
+		if said[i].Type == 'P' {
+			return strings.Contains(said[i].Strings[1], text)
+		}
+	}
+	return false
+}
+
 // Messages returns what each client has said so far, in the order it said it.
 func (p *Proxy) Messages() [][]Message {
 	p.mu.Lock()
@@ -99,10 +125,26 @@ func (p *Proxy) pass(client net.Conn) {
 	p.conns[client] = r
 	p.mu.Unlock()
 	go func() {
-		_, _ = io.Copy(client, server)
+		_, _ = io.Copy(client, answers{server, p, r})
 		_ = client.Close()
 	}()
 	_, _ = io.Copy(io.MultiWriter(r, server), client)
+}
+
+// answers are those that are not lost.
+type answers struct {
+	io.Reader
+	proxy *Proxy
+	to    *recording
+}
+
+// Read implements io.Reader.
+func (a answers) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	if a.proxy.loses(a.to) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // recording is what one client has said.
