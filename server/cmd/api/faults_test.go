@@ -28,7 +28,8 @@ type health struct {
 	}
 }
 
-// awaitHealth waits for a status of the whole and of shard 0.
+// awaitHealth waits for a status of the whole and of shard 0. When all is well,
+// every worker has seen it.
 func awaitHealth(t testing.TB, s *server, whole, first string, code int) {
 	t.Helper()
 	await(t, func() error {
@@ -36,6 +37,11 @@ func awaitHealth(t testing.TB, s *server, whole, first string, code int) {
 		var h health
 		if err != nil || json.Unmarshal(body, &h) != nil || status != code || h.Status != whole || h.Shards[0].Status != first {
 			return fmt.Errorf("/health: %d %s, %w; want %d with %s, shard-0 %s", status, body, err, code, whole, first)
+		}
+		shut := s.matching(func(l logLine) bool { return l.Msg == "server is no longer asked" })
+		opened := s.matching(func(l logLine) bool { return l.Msg == "server is asked again" })
+		if whole == "ok" && len(shut) > len(opened) {
+			return fmt.Errorf("a worker does not ask %d servers", len(shut)-len(opened))
 		}
 		return nil
 	})
@@ -110,6 +116,43 @@ func TestFaults(t *testing.T) {
 	if lines := s.matching(func(l logLine) bool { return l.Status == 500 }); len(lines) > 0 {
 		t.Errorf("a fault was answered with 500: %+v", lines)
 	}
+}
+
+// TestStartWithoutAShard starts the server before the servers of a shard.
+func TestStartWithoutAShard(t *testing.T) {
+	cfg := testcluster.Open(t)
+	pooler := testcluster.NewProxy(t, cfg.Shards[0].Pooler)
+	replica := testcluster.NewProxy(t, cfg.Shards[0].Replica)
+	pooler.Stop()
+	replica.Stop()
+	s := start(t, "SHARD_0_WRITE_ADDR="+pooler.Addr, "SHARD_0_REPLICA_ADDR="+replica.Addr)
+	ring, err := shard.NewRing(shardNames(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitHealth(t, s, "degraded", "unavailable", 200)
+	must[any](t, s, "GET", "/readyz", "", 200)
+	created := 0
+	for i := range 50 {
+		email := fmt.Sprintf("early%d@example.com", i)
+		if ring.Owner(email) != "shard-0" {
+			must[user](t, s, "POST", "/api/v1/users/", createBody("Ada", email), 201)
+			created++
+			continue
+		}
+		began := time.Now()
+		p := must[problems.Body](t, s, "POST", "/api/v1/users/", createBody("Ada", email), 503)
+		if took := time.Since(began); took > time.Second || !slices.Equal(p.Shards, []string{"shard-0"}) {
+			t.Errorf("after %s: %+v, want the shard named at once", took, p)
+		}
+	}
+	if created == 0 || created == 50 {
+		t.Fatalf("%d of 50 are of other shards: the test shows nothing", created)
+	}
+	pooler.Start(t)
+	replica.Start(t)
+	awaitHealth(t, s, "ok", "ok", 200)
+	createOn(t, s, ring, "shard-0")
 }
 
 // TestSilentReplica has a replica that takes connections and says nothing: as

@@ -87,7 +87,10 @@ func TestRebornReplicaIsNotListedFrom(t *testing.T) {
 		t.Errorf("served by %s, %v; want nobody", by, err)
 	}
 	pooler.Start(t)
-	if by, err := read(); err != nil || by != "shard-0/primary" {
-		t.Errorf("with the primary: served by %s, %v", by, err)
-	}
+	await(t, func() error { // until it is seen to be back
+		if by, err := read(); err != nil || by != "shard-0/primary" {
+			return fmt.Errorf("with the primary: served by %s, %w", by, err)
+		}
+		return nil
+	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
@@ -40,18 +41,18 @@ type Application struct {
 	log          *slog.Logger
 	sampler      *freshness.Sampler
 	sweeper      *repositories.Sweeper
-	closeShards  func() error
+	router       *shard.Router
 	draining     *atomic.Bool
 	drainTimeout time.Duration
 }
 
 // NewApplication builds it over the table that the workers share. It connects to
-// nothing before it serves. The caller closes it, and then the table.
+// nothing yet. The caller closes it, and then the table.
 func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger) (*Application, error) {
 	if err := handlers.Warm(); err != nil {
 		return nil, fmt.Errorf("warm up JSON: %w", err)
 	}
-	router, err := openShards(cfg, table)
+	router, err := openShards(cfg, table, log)
 	if err != nil {
 		return nil, fmt.Errorf("open shards: %w", err)
 	}
@@ -85,7 +86,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 	}, handlers.NewUsers(users, handlers.NewCursors(key)), handlers.NewShards(shards, draining))
 
 	return &Application{
-		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), closeShards: router.Close,
+		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router,
 		draining: draining, drainTimeout: cfg.DrainTimeout,
 	}, nil
 }
@@ -102,6 +103,7 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 	defer chores.Wait()
 	defer stop()
 
+	a.router.Warm(ctx)
 	served := make(chan error, 1)
 	tracked := prefork.Track(ln)
 	go func() {
@@ -167,7 +169,7 @@ func (a *Application) awaitClients(most time.Duration) {
 
 // Close closes the connections to the shards. Serve has returned by then.
 func (a *Application) Close() error {
-	if err := a.closeShards(); err != nil {
+	if err := a.router.Close(); err != nil {
 		return errors.Join(errors.New("close shards"), err)
 	}
 	return nil

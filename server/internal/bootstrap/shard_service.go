@@ -17,19 +17,21 @@ const applicationName = "messenger_server"
 // openShards returns one worker's connections to every shard. All workers
 // together, each with its part, keep to the limits in cfg: with 7 workers and
 // 500 connections for writes, 71 to each shard's pooler, 497 in all.
-func openShards(cfg config.Config, table *freshness.Table) (*shard.Router, error) {
+func openShards(cfg config.Config, table *freshness.Table, log *slog.Logger) (*shard.Router, error) {
 	nodes, err := nodesOf(cfg)
 	if err != nil {
 		return nil, err
 	}
 	return shard.NewRouter(nodes, shard.Limits{
-		WriteOpen:   cfg.PerWorker(cfg.DBWriteMaxOpenConns),
-		WriteIdle:   cfg.PerWorker(cfg.DBWriteMaxIdleConns),
-		ReadOpen:    cfg.PerWorker(cfg.DBReadMaxOpenConns),
-		ReadIdle:    cfg.PerWorker(cfg.DBReadMaxIdleConns),
-		ReadTimeout: cfg.DBReadTimeout,
-		MaxLag:      cfg.ReplicaMaxLag,
-		Table:       table,
+		WriteOpen:      cfg.PerWorker(cfg.DBWriteMaxOpenConns),
+		WriteIdle:      cfg.PerWorker(cfg.DBWriteMaxIdleConns),
+		ReadOpen:       cfg.PerWorker(cfg.DBReadMaxOpenConns),
+		ReadIdle:       cfg.PerWorker(cfg.DBReadMaxIdleConns),
+		ReadTimeout:    cfg.DBReadTimeout,
+		MaxLag:         cfg.ReplicaMaxLag,
+		RequestTimeout: cfg.RequestTimeout,
+		Log:            log,
+		Table:          table,
 	})
 }
 

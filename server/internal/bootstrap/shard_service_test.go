@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestShardedUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := openShards(cfg, table)
+		router, err := openShards(cfg, table, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func TestCluster(t *testing.T) {
 		got := mustShowConfig(t, c)
 		for name, want := range map[string]string{
 			"pool_mode": "transaction", "max_client_conn": "10000", "default_pool_size": "200", "max_db_connections": "300", "reserve_pool_size": "50",
-			"auth_type": "scram-sha-256", "query_wait_timeout": "3", "server_login_retry": "1", "ignore_startup_parameters": "", "unix_socket_dir": "",
+			"auth_type": "scram-sha-256", "query_wait_timeout": "3", "server_login_retry": "0.5", "ignore_startup_parameters": "", "unix_socket_dir": "",
 		} {
 			if got[name] != want {
 				t.Errorf("%s is %q, want %q", name, got[name], want)

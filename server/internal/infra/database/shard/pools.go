@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,10 +30,13 @@ const (
 	connMaxIdleTime = 5 * time.Minute
 )
 
-func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.Conn) error) (*Shard, error) {
+func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.Conn) error, tasks *tasks) (*Shard, error) {
 	s := &Shard{Name: node.Name, index: index, table: limits.Table, readTimeout: limits.ReadTimeout, maxLag: limits.MaxLag}
 	var err error
-	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle,
+	s.primaryGate = newGate(node.Name, fromPrimary, limits.WriteOpen, limits.RequestTimeout, limits.RequestTimeout, func(ctx context.Context) error {
+		return lookAt(ctx, node.Primary, admit, commitSomething)
+	}, limits.Log, tasks)
+	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, &s.primaryGate.inside, tasks,
 		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(refuseDead))
 	if err != nil {
 		return nil, fmt.Errorf("primary: %w", err)
@@ -40,8 +44,11 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	if node.Replica == nil {
 		return s, nil
 	}
+	s.replicaGate = newGate(node.Name, fromReplica, limits.ReadOpen, limits.ReadTimeout, limits.RequestTimeout, func(ctx context.Context) error {
+		return lookAt(ctx, node.Replica, admit, "SELECT 1")
+	}, limits.Log, tasks)
 	discard := limits.Table.Discard(index)
-	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle,
+	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, &s.replicaGate.inside, tasks,
 		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 			if err := admit(ctx, conn); err != nil {
 				return err
@@ -60,13 +67,30 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	return s, nil
 }
 
+// commitSomething is on disk when it is answered. It changes no row; logical
+// decoding, which nobody does here, would show the message.
+const commitSomething = "SELECT pg_logical_emit_message(true, 'messenger-look', '')"
+
+// lookAt tells whether the server can be logged in to, is the shard's, and does
+// the work. It goes past the pool, which may be full of requests that hang.
+func lookAt(ctx context.Context, server *pgx.ConnConfig, admit func(context.Context, *pgx.Conn) error, work string) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // it has answered or not
+	if err := admit(ctx, conn); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, work, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
 // openPool connects to nothing yet.
-func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
+func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, asked *atomic.Int64, tasks *tasks, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
 	conn = conn.Copy()
 	conn.DefaultQueryExecMode = mode
-	pool := stdlib.OpenDB(*conn, options...)
-	pool.SetMaxOpenConns(maxOpen)
-	pool.SetMaxIdleConns(maxIdle)
+	pool := newPool(stdlib.GetConnector(*conn, options...), maxOpen, maxIdle, asked, tasks)
 	pool.SetConnMaxLifetime(connMaxLifetime)
 	pool.SetConnMaxIdleTime(connMaxIdleTime)
 

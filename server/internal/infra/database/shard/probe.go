@@ -73,6 +73,9 @@ func (s *Shard) probePrimary(ctx context.Context) (health entities.ServerHealth,
 		inRecovery, migrated bool
 		found                entities.SlotHealth
 	)
+	if s.primaryGate.shut.Load() {
+		return unavailable(notAsked), nil, 0
+	}
 	err := s.Primary.WithContext(ctx).Raw(primaryProbe, SlotName(s.Name)).Row().
 		Scan(&inRecovery, &migrated, &written, &found.WALStatus, &found.Active)
 	switch {
@@ -88,6 +91,9 @@ func (s *Shard) probePrimary(ctx context.Context) (health entities.ServerHealth,
 
 func (s *Shard) probeReplica(ctx context.Context) (health entities.ServerHealth, replayed int64) {
 	var inRecovery, migrated bool
+	if s.replicaGate.shut.Load() {
+		return unavailable(notAsked), 0
+	}
 	err := s.Replica.WithContext(ctx).Raw(replicaProbe).Row().Scan(&inRecovery, &migrated, &replayed)
 	switch {
 	case err != nil:
@@ -99,6 +105,9 @@ func (s *Shard) probeReplica(ctx context.Context) (health entities.ServerHealth,
 	}
 	return entities.ServerHealth{Status: entities.StatusOK}, replayed
 }
+
+// notAsked is what is wrong with a server behind a shut gate, which looks more often than we do.
+const notAsked = "does not answer, and is looked for"
 
 func unavailable(fault string) entities.ServerHealth {
 	return entities.ServerHealth{Status: entities.StatusUnavailable, Fault: fault}

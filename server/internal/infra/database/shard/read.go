@@ -71,7 +71,7 @@ func (s *Shard) readsPrimary(ctx context.Context) bool {
 // ReadPrimary calls query with the primary's connections, for a read that what
 // follows depends on.
 func (s *Shard) ReadPrimary(ctx context.Context, query func(*gorm.DB) error) error {
-	err := query(s.Primary.WithContext(ctx))
+	err := s.primaryGate.through(ctx, s.Primary, query)
 	if isAnswer(err) {
 		requestlog.From(ctx).Served(s.Name, fromPrimary)
 	}
@@ -110,11 +110,7 @@ func (s *Shard) readEither(ctx context.Context, timeout time.Duration, proof *fr
 // there is one, was made for.
 func (s *Shard) askReplica(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) error {
 	err := within(ctx, timeout, func(ctx context.Context) error {
-		pool, err := s.Replica.DB()
-		if err != nil {
-			return err
-		}
-		return onConn(ctx, pool, s.Replica, func(db *gorm.DB) error {
+		return s.replicaGate.through(ctx, s.Replica, func(db *gorm.DB) error {
 			if proof != nil {
 				if err := mustAllow(*proof, db); err != nil {
 					return err

@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,8 @@ type Limits struct {
 	ReadOpen, ReadIdle   int // connections to the replica
 	ReadTimeout          time.Duration
 	MaxLag               time.Duration // of a replica that is read
+	RequestTimeout       time.Duration // of a whole request; 0 is privateLifetime
+	Log                  *slog.Logger  // of servers that fail and come back; may be nil
 	// Table is shared by all processes that write to these shards for one
 	// server. Without one the Router makes its own, which nobody samples: it
 	// then reads from primaries only.
@@ -39,6 +42,8 @@ type Shard struct {
 	Primary *gorm.DB
 	Replica *gorm.DB // nil when the shard has none
 
+	primaryGate *gate
+	replicaGate *gate // nil when the shard has none
 	index       int
 	table       *freshness.Table
 	readTimeout time.Duration
@@ -54,6 +59,7 @@ type Router struct {
 
 	table   *freshness.Table
 	private bool // the table is the Router's own
+	tasks   *tasks
 }
 
 // privateLifetime bounds a write where nobody shares the table.
@@ -62,7 +68,13 @@ const privateLifetime = 5 * time.Second
 // NewRouter returns a Router over the nodes. The caller closes it, and then the
 // table it was given.
 func NewRouter(nodes []Node, limits Limits) (*Router, error) {
-	r := &Router{byName: make(map[string]*Shard, len(nodes))}
+	r := &Router{byName: make(map[string]*Shard, len(nodes)), tasks: newTasks()}
+	if limits.Log == nil {
+		limits.Log = slog.New(slog.DiscardHandler)
+	}
+	if limits.RequestTimeout == 0 {
+		limits.RequestTimeout = privateLifetime
+	}
 	if limits.Table == nil {
 		table, err := freshness.CreatePrivate(len(nodes), privateLifetime)
 		if err != nil {
@@ -81,7 +93,7 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 	}
 	guard := new(Guard)
 	for i, node := range nodes {
-		s, err := open(node, limits, i, guard.Admit(identities[i]))
+		s, err := open(node, limits, i, guard.Admit(identities[i]), r.tasks)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), r.Close())
 		}
@@ -134,6 +146,7 @@ func (r *Router) NewID(key string, source func() (uuid.UUID, error)) (uuid.UUID,
 // Close closes every connection.
 func (r *Router) Close() error {
 	var errs []error
+	r.tasks.stop()
 	if r.private {
 		defer func() { _ = r.table.Close() }() // after the connections
 	}

@@ -69,25 +69,6 @@ func TestNewIDIsBornBesideItsKey(t *testing.T) {
 	}
 }
 
-func TestPoolsKeepTheirLimits(t *testing.T) {
-	t.Parallel()
-	s := openNowhere(t, 1).All()[0]
-	primary, err := s.Primary.DB()
-	if err != nil {
-		t.Fatal(err)
-	}
-	replica, err := s.Replica.DB()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := primary.Stats().MaxOpenConnections; got != 7 {
-		t.Errorf("the pool of writes opens %d connections, want 7", got)
-	}
-	if got := replica.Stats().MaxOpenConnections; got != 5 {
-		t.Errorf("the pool of reads opens %d connections, want 5", got)
-	}
-}
-
 func TestProbeOfNobody(t *testing.T) {
 	t.Parallel()
 	found := openNowhere(t, 3).Probe(t.Context(), time.Second)

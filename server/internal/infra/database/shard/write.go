@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -33,7 +32,7 @@ var (
 // ErrOutcomeUnknown means that it may have run or may yet run until the
 // deadline. After any other error it has not changed anything and never will.
 func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
-	err := s.withConn(ctx, func(db *gorm.DB) error { return s.mark(ctx, db, keys, statement) })
+	err := s.primaryGate.through(ctx, s.Primary, func(db *gorm.DB) error { return s.mark(ctx, db, keys, statement) })
 	if err != nil && !isDefinite(err) {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
@@ -69,42 +68,12 @@ func (s *Shard) learnClock(db *gorm.DB) error {
 	})
 }
 
-// notSent is a failure from before anything was sent: no connection was to be had.
+// notSent is a failure from before anything was sent: no connection was to be
+// had, or none was asked for.
 type notSent struct{ error }
 
 // Unwrap lets errors.Is and errors.As see the cause.
 func (e notSent) Unwrap() error { return e.error }
-
-// maxBadConns is how many dead connections a write puts aside before it gives
-// up, as in database/sql.
-const maxBadConns = 3
-
-// withConn gives the statement a connection of the primary's pool. To have it
-// first separates a wait for the pool that ended, where nothing was sent, from
-// a wait for the answer: database/sql reports both by the bare context's error.
-func (s *Shard) withConn(ctx context.Context, statement func(db *gorm.DB) error) error {
-	pool, err := s.Primary.DB()
-	if err != nil {
-		return notSent{err}
-	}
-	for attempt := 1; ; attempt++ {
-		err := onConn(ctx, pool, s.Primary, statement)
-		if !errors.Is(err, driver.ErrBadConn) || attempt == maxBadConns {
-			return err
-		}
-	}
-}
-
-func onConn(ctx context.Context, pool *sql.DB, primary *gorm.DB, statement func(db *gorm.DB) error) error {
-	conn, err := pool.Conn(ctx)
-	if err != nil {
-		return notSent{err}
-	}
-	defer conn.Close() // back to the pool
-	db := primary.Session(&gorm.Session{NewDB: true, Context: ctx})
-	db.Statement.ConnPool = conn
-	return statement(db)
-}
 
 // isDefinite tells an error after which the statement certainly has not run and
 // never will from all others. What is not known here is not definite.

@@ -1,0 +1,214 @@
+package shard
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+)
+
+// ErrRefused marks a request that was not sent, because the server does not
+// answer those before it.
+var ErrRefused = errors.New("was not asked")
+
+const (
+	// lookInterval is the pause after a look at a server that found nobody.
+	lookInterval = 250 * time.Millisecond
+	// maxWaiting is how many requests of this process may wait for a connection
+	// to one server. In ordinary times 10,000 clients leave 300 at each.
+	maxWaiting = 1000
+	// maxAttempts is how many connections a request tries before it gives up, as
+	// in database/sql.
+	maxAttempts = 3
+)
+
+// A gate stands before one server of a shard, in one process, and lets requests
+// through while the server answers. It keeps those that go nowhere from piling
+// up: they would wait for their deadlines, and for connections.
+//
+// It shuts when a request fails and none that the server was sent has been
+// answered since that one began. So a server that is slow, or has too much to do,
+// stays open: others are answered. One that waited for most of its time proves enough;
+// one that was cut or refused may have been unlucky (a single session was ended),
+// so there the gate first looks for itself.
+//
+// While it is shut it looks, over a connection of its own, until somebody answers.
+// So no request is spent on trying, and no write is left with an unknown outcome.
+type gate struct {
+	log  *slog.Logger
+	look func(context.Context) error // nil says that the server does its work
+
+	open     int64         // connections of the pool
+	ample    time.Duration // a request that ran out of less says nothing about the server
+	patience time.Duration // of one look
+	inside   atomic.Int64  // requests that have a connection or wait for one
+	answers  atomic.Int64
+
+	shut    atomic.Bool
+	mu      sync.Mutex // held to shut, to open, and to begin and end looking
+	looking bool
+	since   time.Time
+	tasks   *tasks // of the Router
+
+	away, full error
+}
+
+// newGate returns an open gate before a server that gives each request time,
+// usually, and of which as many connections are held as open says.
+func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, log *slog.Logger, tasks *tasks) *gate {
+	return &gate{
+		log: log.With("shard", shard, "server", server), look: look,
+		open: int64(open), ample: time / 2, patience: patience, tasks: tasks,
+		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
+		full: notSent{fmt.Errorf("%s %w: %d requests wait for it", server, ErrRefused, maxWaiting)},
+	}
+}
+
+// through calls ask with a connection of the pool. To have that first separates
+// a wait for the pool that ended, where nothing was sent, from a wait for the
+// answer: database/sql reports both by the bare context's error.
+func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+	for attempt := 1; ; attempt++ {
+		again, err := g.try(ctx, func() error { return onConn(ctx, pool, ask) })
+		if !again || attempt == maxAttempts {
+			return err
+		}
+	}
+}
+
+// try asks once, and tells whether nothing was sent and it had better be tried again.
+func (g *gate) try(ctx context.Context, ask func() error) (again bool, err error) {
+	if g.shut.Load() {
+		return false, g.away
+	}
+	defer g.inside.Add(-1)
+	if g.inside.Add(1) > g.open+maxWaiting {
+		return false, g.full
+	}
+	began, before := time.Now(), g.answers.Load()
+	err = ask()
+	switch {
+	case isReply(err):
+		g.answers.Add(1)
+		if g.shut.Load() {
+			g.opened()
+		}
+		return false, err
+	case errors.Is(context.Cause(ctx), context.Canceled): // nobody waits any more: it says nothing
+		return false, err
+	case g.answers.Load() != before: // it answers others
+		var unsent notSent
+		return ctx.Err() == nil && (errors.As(err, &unsent) || errors.Is(err, driver.ErrBadConn)), err
+	case ctx.Err() == nil:
+		g.suspect(err, false)
+	case time.Since(began) >= g.ample:
+		g.suspect(err, true)
+	}
+	return errors.Is(err, driver.ErrBadConn), err
+}
+
+func onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+	db, err := pool.DB()
+	if err != nil {
+		return notSent{err}
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return notSent{err}
+	}
+	defer conn.Close() // back to the pool
+	session := pool.Session(&gorm.Session{NewDB: true, Context: ctx})
+	session.Statement.ConnPool = conn
+	return ask(session)
+}
+
+// suspect has the gate look at the server because of the error, and shuts it
+// before if the error is proof enough.
+func (g *gate) suspect(cause error, proven bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if proven {
+		g.close(cause)
+	}
+	if !g.looking {
+		g.looking = g.tasks.start(g.lookOut)
+	}
+}
+
+// lookOut looks at the server until somebody answers it or a request.
+func (g *gate) lookOut(ctx context.Context) {
+	pause := time.NewTicker(lookInterval)
+	defer pause.Stop()
+	for {
+		before := g.answers.Load()
+		if g.judge(ctx, g.lookOnce(ctx), before) {
+			return
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (g *gate) lookOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, g.patience)
+	defer cancel()
+	return g.look(ctx)
+}
+
+// judge opens or shuts the gate by what a look found, and tells whether that was enough.
+func (g *gate) judge(ctx context.Context, found error, before int64) (enough bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return true
+	case found == nil, g.answers.Load() != before:
+		g.reopen()
+		g.looking = false
+		return true
+	default:
+		g.close(found)
+		return false
+	}
+}
+
+func (g *gate) opened() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.reopen()
+}
+
+// close shuts the gate. The caller holds mu.
+func (g *gate) close(cause error) {
+	if !g.shut.Swap(true) {
+		g.since = time.Now()
+		g.log.Warn("server is no longer asked", "err", cause.Error())
+	}
+}
+
+// reopen undoes close. The caller holds mu.
+func (g *gate) reopen() {
+	if g.shut.Swap(false) {
+		g.log.Info("server is asked again", "after_ms", time.Since(g.since).Milliseconds())
+	}
+}
+
+// isReply tells what a server said, be it no, from its failure to say anything.
+// A session that is ended by its server counts as the latter.
+func isReply(err error) bool {
+	if isAnswer(err) || errors.Is(err, ErrTooLate) || errors.Is(err, errReborn) {
+		return true
+	}
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Severity == "ERROR" && pgErr.Code[:min(2, len(pgErr.Code))] != "08"
+}
