@@ -27,13 +27,15 @@ logs-all: ## every service's log (follows in a terminal)
 	$(stack) logs-all
 
 ##@ Server
-.PHONY: dev restart rebuild
+.PHONY: dev restart rebuild chaos
 dev: ## start everything: infrastructure, migrations, the API with hot reload
 	$(stack) dev
 restart: ## replace the API's workers one by one (in Docker: drain and start anew)
 	$(stack) restart
 rebuild: ## build the API anew, then do the same
 	$(stack) rebuild
+chaos: ## kill and freeze every part under load, and prove that nothing is lost
+	$(stack) chaos
 
 ##@ Database
 .PHONY: shards health seed verify backup restore db-shell

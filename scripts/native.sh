@@ -18,7 +18,7 @@ esac
 build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.build/ "$@"); }
 mkdir -p .build
 [ -x .build/cluster ] || echo 'building   the tools (the first time takes a minute)' >&2
-build ./tools/cluster ./tools/apictl ./tools/backup ./tools/migration ./tools/seed ./tools/verify
+build ./tools/cluster ./tools/apictl ./tools/backup ./tools/chaos ./tools/migration ./tools/seed ./tools/verify
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 
 case $command in test*)
@@ -40,6 +40,7 @@ case $command in
   migrate-make) exec ../.build/migration make "${NAME:-}" ;;
   migrate-*) exec ../.build/migration "${command#migrate-}" ;;
   migration) exec ../.build/migration "${@:2}" ;; # scripts/migrate-shards.sh
+  chaos) exec ../.build/chaos -shard "${SHARD:-1}" -only "${ONLY:-}" ;;
   verify) exec ../.build/verify ;;
   backup) exec ../.build/backup create "$to" ;;
   restore)

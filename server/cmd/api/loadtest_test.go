@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -158,7 +159,7 @@ func (f *faults) spoil(res *http.Response) error {
 		one["name"] = "Somebody Else"
 		changed = one
 	case res.StatusCode == http.StatusCreated && f.between("lost", 9, 18): // more than the faults above leave over
-		if status, answer, err := f.server.send(http.MethodDelete, path(one["id"].(string)), ""); err != nil || status != http.StatusNoContent {
+		if status, answer, err := f.server.send(http.MethodDelete, path(fmt.Sprint(one["id"])), ""); err != nil || status != http.StatusNoContent {
 			f.t.Errorf("delete behind the load test's back: %d %s %v", status, answer, err)
 		}
 	case res.StatusCode == http.StatusConflict && f.nth("taken", 2):
@@ -181,7 +182,7 @@ func (f *faults) spoil(res *http.Response) error {
 			changed = append(page[:1:1], page[:len(page)-1]...)
 		}
 		if f.nth("slow", 3) {
-			time.Sleep(4 * time.Second)
+			<-time.After(4 * time.Second) // the fault is this time
 		}
 	case r.Header.Get("Consistency") == "strong" && !query.Has("cursor") && len(page) > 10 && f.nth("skip", 1):
 		changed = page[10:] // among ten of the newest is one of every walker's, or of the next one's

@@ -30,6 +30,8 @@ const usage = `usage: cluster COMMAND
   restart-databases replicas-first|primaries-first
                 restart them one after the other
   restore DIR   put the backup in DIR in the databases' place (asks first; YES=1 answers)
+  fault kill|freeze|thaw SERVICE
+                what make chaos does to a service, or to one worker of the API
   db-shell I    psql on shard I's primary, as the schema's owner
   test -- CMD   run CMD beside a cluster of its own, which is removed afterwards
 `
@@ -118,6 +120,11 @@ func run(ctx context.Context, args []string) error {
 			return errUsage
 		}
 		return c.locked(ctx, func(ctx context.Context) error { return c.restore(ctx, args[1]) })
+	case "fault":
+		if len(args) != 3 {
+			return errUsage
+		}
+		return c.fault(ctx, args[1], args[2])
 	case "db-shell":
 		if len(args) != 2 {
 			return errUsage
