@@ -91,9 +91,10 @@ func (c *chaos) do(ctx context.Context, f fault) error {
 	if err != nil {
 		return err
 	}
-	m := measure(c.log.since(begun), begun)
+	events := c.log.since(begun)
+	m := measure(events, begun, time.Now())
 	m.healed = max(0, last.Sub(over))
-	m.broken = c.judge(f, c.log.since(begun))
+	m.broken = c.judge(f, events)
 	c.row(f, m)
 	return nil
 }

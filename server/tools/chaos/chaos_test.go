@@ -194,7 +194,7 @@ func TestMeasure(t *testing.T) {
 		{ended: at(500), shards: []string{"a"}, outcome: cut},
 		{ended: at(700), shards: []string{"a"}},
 		{ended: at(710), shards: []string{"b"}, write: true},
-	}, begun)
+	}, begun, at(800))
 	want := figures{requests: 6, refused: 1, cut: 1, gap: 690 * time.Millisecond, gapOf: "a reads"}
 	if m != want {
 		t.Errorf("got %+v, want %+v", m, want)

@@ -82,13 +82,33 @@ type figures struct {
 	broken                       int
 }
 
-// measure looks at what ended since the fault began.
-func measure(events []event, begun time.Time) (m figures) {
-	type line struct {
-		shard string
-		write bool
+// line is what a gap is looked for in.
+type line struct {
+	shard string
+	write bool
+}
+
+// String implements fmt.Stringer.
+func (l line) String() string {
+	if l.write {
+		return l.shard + " writes"
 	}
+	return l.shard + " reads"
+}
+
+// measure looks at what ended from the fault's beginning to now.
+func measure(events []event, begun, now time.Time) (m figures) {
 	lastAnswer := make(map[line]time.Time)
+	answer := func(l line, at time.Time) {
+		last, ok := lastAnswer[l]
+		if !ok {
+			last = begun
+		}
+		if gap := at.Sub(last); gap > m.gap {
+			m.gap, m.gapOf = gap, l.String()
+		}
+		lastAnswer[l] = at
+	}
 	for _, e := range events {
 		m.requests++
 		switch e.outcome {
@@ -101,20 +121,12 @@ func measure(events []event, begun time.Time) (m figures) {
 			m.hung++
 		case answered:
 			for _, shard := range e.shards {
-				l := line{shard, e.write}
-				last, ok := lastAnswer[l]
-				if !ok {
-					last = begun
-				}
-				if gap := e.ended.Sub(last); gap > m.gap {
-					m.gap, m.gapOf = gap, shard+" reads"
-					if e.write {
-						m.gapOf = shard + " writes"
-					}
-				}
-				lastAnswer[l] = e.ended
+				answer(line{shard, e.write}, e.ended)
 			}
 		}
+	}
+	for l := range lastAnswer {
+		answer(l, now)
 	}
 	return m
 }
