@@ -30,7 +30,7 @@ logs-all: ## every service's log (follows in a terminal)
 .PHONY: dev restart rebuild chaos
 dev: ## start everything: infrastructure, migrations, the API with hot reload
 	$(stack) dev
-restart: ## replace the API's workers one by one (in Docker: drain and start anew)
+restart: ## replace the API's workers one by one
 	$(stack) restart
 rebuild: ## build the API anew, then do the same
 	$(stack) rebuild

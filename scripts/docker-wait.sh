@@ -33,11 +33,11 @@ await_databases() {
   [ $failed = 0 ] || die "Not everything is ready after $((SECONDS - began)) s: see above."
 }
 
-# await DEADLINE WHAT SERVICE COMMAND...: until COMMAND succeeds in the service's container.
+# await DEADLINE WHAT SERVICE COMMAND...: until COMMAND succeeds in the service's container. An overloaded engine may leave one hanging.
 await() {
   local deadline=$1 what=$2 service=$3
   shift 3
-  until docker exec "$(container "$service")" "$@" >/dev/null 2>&1; do
+  until timeout 10 docker exec "$(container "$service")" "$@" >/dev/null 2>&1; do
     give_up "$deadline" "$what" "$service" && return 1
     sleep 0.3
   done
@@ -65,7 +65,7 @@ await_shard() {
 # replication I: streaming, lost, or waiting, as the primary of shard I sees its replica. The name tells the replica from a clone in the making,
 # which uses the same slot.
 replication() {
-  docker exec -u postgres "$(container "shard-$1")" psql -X -A -t -q -c "
+  timeout 10 docker exec -u postgres "$(container "shard-$1")" psql -X -A -t -q -c "
     SELECT CASE WHEN r.state = 'streaming' THEN 'streaming' WHEN coalesce(s.wal_status, 'lost') = 'lost' THEN 'lost' ELSE 'waiting' END
       FROM (VALUES ('shard_$1_replica')) AS n (name)
       LEFT JOIN pg_replication_slots s ON s.slot_name = n.name
@@ -78,7 +78,7 @@ await_health() {
   server=$(container messenger_server)
   began=$SECONDS
   say waiting '/health'
-  until answer=$(docker exec "$server" apictl health 2>&1) && [[ $answer == '{"status":"ok"'* ]]; do
+  until answer=$(timeout 10 docker exec "$server" apictl health 2>&1) && [[ $answer == '{"status":"ok"'* ]]; do
     if out_of_time "$deadline" messenger_server; then
       case $answer in
         '{"status"'*) blame_shards "$answer" ;;

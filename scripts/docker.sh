@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.."
 . scripts/docker-wait.sh
 # shellcheck source-path=SCRIPTDIR source=docker-backup.sh
 . scripts/docker-backup.sh
+# shellcheck source-path=SCRIPTDIR source=docker-restart.sh
+. scripts/docker-restart.sh
 
 # What goes on in the background must not outlive an interrupted start.
 settings_container=
@@ -126,20 +128,6 @@ listening() {
 
 # ports FIRST: of all shards.
 ports() { [ "$shards" = 1 ] && echo "$1" || echo "$1-$(($1 + shards - 1))"; }
-
-restart() {
-  require_server
-  step restarting 'the server' docker restart "$(container messenger_server)"
-  await_health
-}
-
-rebuild() {
-  is_running shard-0 || die 'The databases are not running: start everything with  make dev'
-  step building "the server's image" build messenger_server
-  step checking 'compiling and checking the settings' check_settings
-  step starting 'the server' start_server --force-recreate
-  await_health
-}
 
 # ask SERVICE SQL: a database's answer, as its superuser.
 ask() { docker exec -u postgres "$(container "$1")" psql -X -A -t -q -c "$2"; }
