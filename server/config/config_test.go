@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func mustLoad(t *testing.T, environ ...string) Config {
@@ -264,5 +266,22 @@ func TestDatabaseURL(t *testing.T) {
 	u := cfg.DatabaseURL(cfg.Shards[2].Primary, cfg.DBUser, cfg.DBPassword)
 	if got, want := u.String(), "postgres://messenger_api:p%40ss%2Fword@127.0.0.1:5442/messenger_2?sslmode=disable"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A replica is looked for at both addresses, and nothing that takes writes is taken for one.
+func TestReplicaURL(t *testing.T) {
+	t.Parallel()
+	cfg, err := load([]string{"DB_PASSWORD=a b"}, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgconn.ParseConfig(cfg.ReplicaURL(cfg.Shards[2], cfg.DBUser, cfg.DBPassword).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn.Database != "messenger_2" || conn.Password != "a b" || conn.ValidateConnect == nil || len(conn.Fallbacks) != 1 ||
+		conn.Port != 5452 || conn.Fallbacks[0].Port != 5442 || conn.Fallbacks[0].Host != "127.0.0.1" {
+		t.Errorf("got %+v", conn)
 	}
 }

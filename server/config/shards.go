@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/url"
+	"strings"
 )
 
 // Ports of shard 0; shard i listens i ports above. They lie ten apart, so the
@@ -26,8 +28,17 @@ type Shard struct {
 	// open connections: no client reconnects then, but the pooler has to.
 	Database string
 	Pooler   string // PgBouncer before the primary: all writes
-	Primary  string // the primary itself: migrations only
-	Replica  string // reads; empty when the shard has none
+	Primary  string // the server that was made as the primary
+	Replica  string // the one that was made as its replica; empty when the shard has none
+}
+
+// Servers are the addresses of the shard's databases, without its pooler. Roles move
+// between them by a failover: which one is the primary is found out by asking.
+func (s Shard) Servers() []string {
+	if s.Replica == "" {
+		return []string{s.Primary}
+	}
+	return []string{s.Primary, s.Replica}
 }
 
 func shardVariable(i int, role string) string { return fmt.Sprintf("SHARD_%d_%s_ADDR", i, role) }
@@ -67,6 +78,25 @@ func (c Config) DatabaseURL(addr, user string, password Secret) *url.URL {
 		Path:     c.databaseAt(addr),
 		RawQuery: url.Values{"sslmode": {c.DBSSLMode}}.Encode(),
 	}
+}
+
+// ReplicaURL is how to reach the shard's replica, whichever of its servers that is: the
+// driver asks them, that address first where replicas are when nothing has failed, and
+// never stays on a primary.
+func (c Config) ReplicaURL(s Shard, user string, password Secret) *url.URL {
+	u := c.DatabaseURL(s.Replica, user, password)
+	var hosts, ports []string
+	for _, addr := range []string{s.Replica, s.Primary} {
+		host, port, _ := net.SplitHostPort(addr) // Load has checked them
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	// As parameters: a URL has room for one host.
+	u.Host, u.Path = "", "/"+u.Path
+	u.RawQuery = url.Values{
+		"host": {strings.Join(hosts, ",")}, "port": {strings.Join(ports, ",")},
+		"sslmode": {c.DBSSLMode}, "target_session_attrs": {"standby"},
+	}.Encode()
+	return u
 }
 
 // databaseAt is the database of the shard that has a server at addr. No two

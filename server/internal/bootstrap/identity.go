@@ -30,19 +30,25 @@ func checkIdentities(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	var (
 		wg       sync.WaitGroup
 		mu       sync.Mutex
-		clusters = map[string]string{} // id → the first server that gave it
+		clusters = map[string]string{}       // id → the first server that gave it
+		written  = make([]int64, len(names)) // the epoch of the server that the pooler leads to
+		highest  = make([]int64, len(names)) // of all of the shard's
 		refused  []error
 	)
 	check := func(i int, server, addr string) {
-		cluster, found, err := identityAt(ctx, cfg, cfg.Shards[i], addr)
+		cluster, found, epoch, err := identityAt(ctx, cfg, cfg.Shards[i], addr)
 		mu.Lock()
 		defer mu.Unlock()
+		highest[i] = max(highest[i], epoch)
 		switch {
-		case errors.Is(err, errNoIdentity) && addr != cfg.Shards[i].Replica, errors.Is(err, errElsewhere): // a replica may lag behind the first migration
+		case errors.Is(err, errNoIdentity) && server == pooler, errors.Is(err, errElsewhere): // a replica may lag behind the first migration
 			refused = append(refused, fmt.Errorf("%s: its %s at %s %w", names[i], server, addr, err))
 		case err != nil:
 			log.Warn("identity not checked", "shard", names[i], "server", server, "err", err.Error())
 		default:
+			if server == pooler {
+				written[i] = epoch
+			}
 			clusters[cluster] = names[i] + "'s " + server
 			if err := want[i].Match(found); err != nil {
 				refused = append(refused, fmt.Errorf("%s at %s: %w", server, addr, err))
@@ -50,12 +56,19 @@ func checkIdentities(ctx context.Context, cfg config.Config, log *slog.Logger) e
 		}
 	}
 	for i, s := range cfg.Shards {
-		wg.Go(func() { check(i, "PgBouncer", s.Pooler) })
-		if s.Replica != "" {
+		wg.Go(func() { check(i, pooler, s.Pooler) })
+		if s.Replica != "" { // which of the two it is does not matter here
+			wg.Go(func() { check(i, "primary", s.Primary) })
 			wg.Go(func() { check(i, "replica", s.Replica) })
 		}
 	}
 	wg.Wait()
+	for i, epoch := range written {
+		if epoch != 0 && epoch < highest[i] {
+			refused = append(refused, fmt.Errorf("%s: its PgBouncer at %s leads to a server of epoch %d, and there was a promotion to epoch %d: point it to the primary (make up does)",
+				names[i], cfg.Shards[i].Pooler, epoch, highest[i]))
+		}
+	}
 	if len(clusters) > 1 {
 		refused = append(refused, fmt.Errorf("the shards are of %d clusters, by their ids: %v", len(clusters), clusters))
 	}
@@ -69,22 +82,26 @@ var (
 	errElsewhere = errors.New("is not that shard's")
 )
 
-func identityAt(ctx context.Context, cfg config.Config, s config.Shard, addr string) (cluster string, id shard.Identity, err error) {
+// pooler is what messages call it.
+const pooler = "PgBouncer"
+
+func identityAt(ctx context.Context, cfg config.Config, s config.Shard, addr string) (cluster string, id shard.Identity, epoch int64, err error) {
 	rows := 0
 	err = ask(ctx, cfg, addr, s.Database, shard.IdentityQuery, func(values []string) {
 		rows++
 		number := func(i int) int { n, _ := strconv.Atoi(values[i]); return n } // integers of the table's
 		cluster = values[0]
 		id = shard.Identity{Name: values[1], Index: number(2), Shards: number(3), VirtualNodes: number(4), RingChecksum: values[5]}
+		epoch = int64(number(6))
 	})
 	switch {
 	case isUndefinedTable(err), err == nil && rows == 0:
-		return "", id, errNoIdentity
+		return "", id, 0, errNoIdentity
 	case isUndefinedDatabase(err):
-		return "", id, fmt.Errorf("%w: database %s was expected, and %s found: correct SHARD_<i>_WRITE_ADDR or SHARD_<i>_REPLICA_ADDR",
+		return "", id, 0, fmt.Errorf("%w: database %s was expected, and %s found: correct SHARD_<i>_WRITE_ADDR or SHARD_<i>_REPLICA_ADDR",
 			errElsewhere, s.Database, databasesAt(ctx, cfg, addr))
 	}
-	return cluster, id, err
+	return cluster, id, epoch, err
 }
 
 func isUndefinedTable(err error) bool {

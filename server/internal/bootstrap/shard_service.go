@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 
 	"github.com/jackc/pgx/v5"
 
@@ -58,7 +59,7 @@ func nodesOf(cfg config.Config) ([]shard.Node, error) {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		if s.Replica != "" {
-			if node.Replica, err = connConfig(cfg, s.Replica); err != nil {
+			if node.Replica, err = parseURL(cfg, cfg.ReplicaURL(s, cfg.DBUser, cfg.DBPassword)); err != nil {
 				return nil, fmt.Errorf("%s: %w", s.Name, err)
 			}
 		}
@@ -69,9 +70,13 @@ func nodesOf(cfg config.Config) ([]shard.Node, error) {
 
 // connConfig is how the API reaches one of the shard's servers.
 func connConfig(cfg config.Config, addr string) (*pgx.ConnConfig, error) {
-	conn, err := pgx.ParseConfig(cfg.DatabaseURL(addr, cfg.DBUser, cfg.DBPassword).String())
+	return parseURL(cfg, cfg.DatabaseURL(addr, cfg.DBUser, cfg.DBPassword))
+}
+
+func parseURL(cfg config.Config, u *url.URL) (*pgx.ConnConfig, error) {
+	conn, err := pgx.ParseConfig(u.String())
 	if err != nil {
-		return nil, fmt.Errorf("address %s: %w", addr, err) // pgx hides the password
+		return nil, fmt.Errorf("address %s: %w", u.Redacted(), err) // pgx hides the password
 	}
 	conn.ConnectTimeout = cfg.DBConnectTimeout
 	conn.RuntimeParams["application_name"] = applicationName

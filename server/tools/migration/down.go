@@ -68,7 +68,7 @@ func (t *tool) question(states []state, last int) string {
 	var where []string
 	for _, s := range states {
 		if s.version == last {
-			where = append(where, s.shard.Name+" ("+s.shard.Primary+")")
+			where = append(where, s.shard.Name+" ("+s.addr+")")
 		}
 	}
 	return fmt.Sprintf("This takes %s back and destroys the data it holds, on %s.", t.label(last), strings.Join(where, ", "))

@@ -75,7 +75,7 @@ var advice = map[string]string{
 
 // explainConnect says why there is no connection. The driver's own text names the user and database and repeats itself
 // for each address it tried.
-func explainConnect(err error, shard config.Shard) error {
+func explainConnect(err error, shard config.Shard, addr string) error {
 	reason := "no answer: start it (make up), or correct " + addrVariable(shard)
 	var pg *pgconn.PgError
 	switch {
@@ -92,7 +92,7 @@ func explainConnect(err error, shard config.Shard) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = "no answer in time (connect_timeout in migration.yml): is it up, and is " + addrVariable(shard) + " right?"
 	}
-	return &failure{text: fmt.Sprintf("cannot connect to %s: %s", shard.Primary, reason), err: err}
+	return &failure{text: fmt.Sprintf("cannot connect to %s: %s", addr, reason), err: err}
 }
 
 // addrVariable is the setting that says where a shard's primary is.

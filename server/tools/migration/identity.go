@@ -49,7 +49,7 @@ func (t *tool) identities(ctx context.Context, primaries []*primary) (found []id
 			problems = append(problems, want[i].Match(f.Identity))
 		case f.cluster != cluster:
 			problems = append(problems, fmt.Errorf("%s at %s is of another cluster (%s) than the shards before it (%s): correct %s",
-				want[i].Name, primaries[i].shard.Primary, f.cluster, cluster, addrVariable(primaries[i].shard)))
+				want[i].Name, primaries[i].addr(), f.cluster, cluster, addrVariable(primaries[i].shard)))
 		default:
 			problems = append(problems, want[i].Match(f.Identity))
 		}
@@ -96,8 +96,9 @@ func (t *tool) writeIdentities(ctx context.Context, primaries []*primary) error 
 func (p *primary) identity(ctx context.Context) (found identity, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.set.ConnectTimeout)
 	defer cancel()
+	var epoch int64 // connecting has compared it
 	err = p.conn.QueryRow(ctx, shard.IdentityQuery, pgx.QueryExecModeExec).
-		Scan(&found.cluster, &found.Name, &found.Index, &found.Shards, &found.VirtualNodes, &found.RingChecksum)
+		Scan(&found.cluster, &found.Name, &found.Index, &found.Shards, &found.VirtualNodes, &found.RingChecksum, &epoch)
 	switch {
 	case isCode(err, undefinedTable):
 		return identity{}, nil

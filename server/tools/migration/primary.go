@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	shards "github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
 // noVersion is the version of a shard on which nothing was applied; golang-migrate's number for it.
@@ -33,13 +35,27 @@ func (t *tool) connect(ctx context.Context, shard config.Shard) (*primary, error
 	})
 }
 
-// connectWith opens a connection and makes sure that it leads to a primary. atCancel, or nil for pgx's own way, says what
+// connectWith opens a connection to the one of the shard's servers that is the primary. atCancel, or nil for pgx's own way, says what
 // happens to the connection when a context ends.
 func (t *tool) connectWith(ctx context.Context, shard config.Shard, atCancel func(*pgconn.PgConn) ctxwatch.Handler) (*primary, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.set.ConnectTimeout)
 	defer cancel()
 
-	options, err := pgx.ParseConfig(t.cfg.DatabaseURL(shard.Primary, t.cfg.DBOwner, t.cfg.DBOwnerPassword).String())
+	conn, err := shards.ConnectPrimary(ctx, shard.Servers(), func(ctx context.Context, addr string) (*pgx.Conn, error) {
+		return t.connectAt(ctx, shard, addr, atCancel)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &primary{shard: shard, conn: conn, set: t.set, api: t.cfg.DBUser}
+	if err := p.check(ctx); err != nil {
+		return nil, errors.Join(err, p.close(ctx))
+	}
+	return p, nil
+}
+
+func (t *tool) connectAt(ctx context.Context, shard config.Shard, addr string, atCancel func(*pgconn.PgConn) ctxwatch.Handler) (*pgx.Conn, error) {
+	options, err := pgx.ParseConfig(t.cfg.DatabaseURL(addr, t.cfg.DBOwner, t.cfg.DBOwnerPassword).String())
 	if err != nil {
 		return nil, err
 	}
@@ -60,26 +76,24 @@ func (t *tool) connectWith(ctx context.Context, shard config.Shard, atCancel fun
 
 	conn, err := pgx.ConnectConfig(ctx, options)
 	if err != nil {
-		return nil, explainConnect(err, shard)
+		return nil, explainConnect(err, shard, addr)
 	}
-	p := &primary{shard: shard, conn: conn, set: t.set, api: t.cfg.DBUser}
-	if err := p.check(ctx); err != nil {
-		return nil, errors.Join(err, p.close(ctx))
-	}
-	return p, nil
+	return conn, nil
 }
 
-// check refuses a standby, which would answer every question and fail at the first change, and a schema that is missing.
+// addr is where the primary was found.
+func (p *primary) addr() string {
+	to := p.conn.Config()
+	return net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
+}
+
+// check refuses a schema that is missing.
 func (p *primary) check(ctx context.Context) error {
-	var standby, schema bool
-	err := p.conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), to_regnamespace($1) IS NOT NULL", pgx.Identifier{p.set.Schema}.Sanitize()).
-		Scan(&standby, &schema)
+	var schema bool
+	err := p.conn.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", pgx.Identifier{p.set.Schema}.Sanitize()).Scan(&schema)
 	switch {
 	case err != nil:
 		return explain(err, "")
-	case standby:
-		return fmt.Errorf("%s is a replica (in recovery), and migrations run on primaries: correct %s, or promote the replica if its primary is gone",
-			p.shard.Primary, addrVariable(p.shard))
 	case !schema:
 		return fmt.Errorf("schema %q (migration.yml) does not exist there", p.set.Schema)
 	}

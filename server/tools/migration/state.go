@@ -13,6 +13,7 @@ import (
 // state is what a shard stands at.
 type state struct {
 	shard   config.Shard
+	addr    string // of its primary
 	version int
 	dirty   bool
 	layout  layout
@@ -54,7 +55,7 @@ func (t *tool) inspect(ctx context.Context, primaries []*primary) ([]state, erro
 
 // state reads what the shard stands at.
 func (p *primary) state(ctx context.Context) (s state, err error) {
-	s.shard = p.shard
+	s.shard, s.addr = p.shard, p.addr()
 	if s.version, s.dirty, err = p.version(ctx); err != nil {
 		return s, err
 	}

@@ -24,7 +24,12 @@ func (l *link) connect(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, l.config)
+	config := l.config
+	if others := len(config.Fallbacks); others > 0 { // a server that says nothing leaves time to ask the next
+		config = config.Copy()
+		config.ConnectTimeout = patience / time.Duration(1+others)
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

@@ -13,7 +13,8 @@ type shardState struct {
 	heard    atomic.Int64  // when the replica last answered
 	offset   atomic.Int64  // primary's clock − ours in microseconds, a lower bound; 0 is not known
 	trusted  atomic.Int64  // from when on the primary's clock has not been set back, by that clock
-	_        [2]uint64
+	epoch    atomic.Int64  // the highest that a server of the shard has told of
+	outdated atomic.Int64  // 1 while the server behind the pooler is of a lower one
 }
 
 // A proofWord says in one: everything resolved before T is replayed on the
@@ -89,6 +90,17 @@ func (t *Table) Proven(shard int) (age time.Duration, ok bool) {
 	w := proofWord(t.mem.shard[shard].proven.Load())
 	return t.about().sub(w.time()), w&timeMask != 0
 }
+
+// LearnEpoch takes in which promotion a server of the shard has told of, and returns the
+// last that one has ever told any process of.
+func (t *Table) LearnEpoch(shard int, epoch int64) (highest int64) {
+	raise(&t.mem.shard[shard].epoch, epoch)
+	return t.mem.shard[shard].epoch.Load()
+}
+
+// Outdated tells whether the pooler leads to a server that was the primary before the
+// last promotion, as the last sample saw it.
+func (t *Table) Outdated(shard int) bool { return t.mem.shard[shard].outdated.Load() != 0 }
 
 // LearnClock asks the shard's primary what time it is.
 func (t *Table) LearnClock(shard int, ask func() (time.Time, error)) error {

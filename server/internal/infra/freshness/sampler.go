@@ -22,7 +22,7 @@ const (
 type Shard struct {
 	Name    string
 	Primary *pgx.ConnConfig // the way writes go: through the pooler
-	Replica *pgx.ConnConfig // nil when the shard has none
+	Replica *pgx.ConnConfig // the way to whichever server is a replica; nil when the shard has none
 }
 
 // Sampler proves, while its process holds the lease, how far replicas are.

@@ -49,7 +49,8 @@ SELECT current_setting('track_activities')::bool AND current_setting('synchronou
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
        pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,
        substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8),
-       (SELECT system_identifier FROM pg_control_system())
+       (SELECT system_identifier FROM pg_control_system()),
+       coalesce((SELECT (to_jsonb(i)->>'epoch')::bigint FROM shard_identity AS i), 0)
   FROM running`
 
 const replicaQuery = `
@@ -57,7 +58,8 @@ SELECT pg_is_in_recovery(), coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '
 
 var (
 	errUnreported = errors.New("track_activities or synchronous_commit is off: nothing can be proven")
-	errNoReplica  = errors.New("is not in recovery: it is no replica")
+	errNoReplica  = errors.New("is not in recovery any more: it is no replica")
+	errOutdated   = errors.New("was the primary before the last promotion: it must not be written to")
 	errForeign    = errors.New("replica is of another system or timeline than its primary")
 )
 
@@ -116,15 +118,20 @@ func (w *watch) askPrimary(ctx context.Context) (sample, error) {
 		return sample{}, err
 	}
 	var (
-		reported      bool
-		oldest, clock int64
-		walFile       string
+		reported             bool
+		oldest, clock, epoch int64
+		walFile              string
 	)
 	m := sample{sent: now()}
-	err := w.primary.ask(ctx, primaryQuery, &reported, &oldest, &clock, &m.position, &walFile, &m.system)
+	err := w.primary.ask(ctx, primaryQuery, &reported, &oldest, &clock, &m.position, &walFile, &m.system, &epoch)
 	if err != nil {
 		return sample{}, err
 	}
+	if epoch < w.table.LearnEpoch(w.shard, epoch) {
+		w.state().outdated.Store(1)
+		return sample{}, errOutdated
+	}
+	w.state().outdated.Store(0)
 	if m.timeline, err = strconv.ParseInt(walFile, 16, 64); err != nil {
 		return sample{}, fmt.Errorf("timeline of WAL: %w", err)
 	}
@@ -195,6 +202,7 @@ func (w *watch) lookOnce(ctx context.Context) (replayed, left int, err error) {
 		return 0, 0, err
 	}
 	if !inRecovery {
+		w.replica.close() // it was promoted under us: another is the replica now, or none
 		return 0, 0, errNoReplica
 	}
 	s, replica := w.state(), l.incarnation()

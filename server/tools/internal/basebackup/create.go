@@ -139,7 +139,7 @@ func (m *Manifest) copyAll(ctx context.Context, src Source, set *primaries.Set, 
 	copied := make(chan struct{}, len(m.Shards))
 	for i := range m.Shards {
 		g.Go(func() error {
-			err := m.Shards[i].copyData(ctx, src, dir, display, func() { copied <- struct{}{} }, func() (LSN, bool) {
+			err := m.Shards[i].copyData(ctx, src, set.Addr(i), dir, display, func() { copied <- struct{}{} }, func() (LSN, bool) {
 				end := LSN(ends[i].Load())
 				return end, end != 0
 			})
@@ -173,8 +173,8 @@ func (m *Manifest) copyAll(ctx context.Context, src Source, set *primaries.Set, 
 
 // copyData copies one shard: its data folder over one connection, and over another its log, from the beginning of the copy to the end that is
 // known later. The slot keeps the log meanwhile and goes with the connection.
-func (s *Shard) copyData(ctx context.Context, src Source, dir string, display *progress.Display, copied func(), end func() (LSN, bool)) error {
-	url := src.config.DatabaseURL(src.config.Shards[s.Index].Primary, replicationRole, src.password).String()
+func (s *Shard) copyData(ctx context.Context, src Source, primary, dir string, display *progress.Display, copied func(), end func() (LSN, bool)) error {
+	url := src.config.DatabaseURL(primary, replicationRole, src.password).String()
 	conn, err := replication(ctx, url, src.config.DBConnectTimeout)
 	if err != nil {
 		return fmt.Errorf("connect to copy: %w", err)

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,13 +44,15 @@ func Connect(ctx context.Context, cfg config.Config) (*Set, error) {
 	}
 	guard := new(shard.Guard)
 	for i, node := range cfg.Shards {
-		conn, err := connect(ctx, cfg, node.Primary)
+		conn, err := shard.ConnectPrimary(ctx, node.Servers(), func(ctx context.Context, addr string) (*pgx.Conn, error) {
+			return connect(ctx, cfg, cfg.DatabaseURL(addr, cfg.DBOwner, cfg.DBOwnerPassword))
+		})
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: connect to its primary at %s: %w", node.Name, node.Primary, err), s.Close())
+			return nil, errors.Join(fmt.Errorf("%s: connect to its primary: %w", node.Name, err), s.Close())
 		}
 		s.Conns = append(s.Conns, conn)
 		if err := guard.Admit(identities[i])(ctx, conn); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s at %s: %w", node.Name, node.Primary, err), s.Close())
+			return nil, errors.Join(fmt.Errorf("%s at %s: %w", node.Name, s.Addr(i), err), s.Close())
 		}
 	}
 	s.Cluster = guard.Cluster()
@@ -59,13 +64,19 @@ func Replica(ctx context.Context, cfg config.Config, i int) (*pgx.Conn, error) {
 	if cfg.Shards[i].Replica == "" {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
-	return connect(ctx, cfg, cfg.Shards[i].Replica)
+	return connect(ctx, cfg, cfg.ReplicaURL(cfg.Shards[i], cfg.DBOwner, cfg.DBOwnerPassword))
 }
 
-func connect(ctx context.Context, cfg config.Config, addr string) (*pgx.Conn, error) {
+func connect(ctx context.Context, cfg config.Config, to *url.URL) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*cfg.DBConnectTimeout)
 	defer cancel()
-	return pgx.Connect(ctx, cfg.DatabaseURL(addr, cfg.DBOwner, cfg.DBOwnerPassword).String())
+	return pgx.Connect(ctx, to.String())
+}
+
+// Addr is where shard i's primary was found.
+func (s *Set) Addr(i int) string {
+	to := s.Conns[i].Config()
+	return net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
 }
 
 // Owner is the index of the shard that a key belongs to.

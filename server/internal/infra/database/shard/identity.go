@@ -22,8 +22,10 @@ type Identity struct {
 	RingChecksum string `json:"ring_checksum"` // empty without a ring
 }
 
-// IdentityQuery reads the cluster's id and the Identity, in the order of Found's fields.
-const IdentityQuery = `SELECT cluster_id::text, shard_name, shard_index, shard_count, virtual_nodes, ring_checksum FROM shard_identity`
+// IdentityQuery reads the cluster's id, the Identity, and the epoch: how often a replica
+// was promoted, 0 where the schema is older than that (000010).
+const IdentityQuery = `SELECT cluster_id::text, shard_name, shard_index, shard_count, virtual_nodes, ring_checksum,
+       coalesce((to_jsonb(i)->>'epoch')::bigint, 0) FROM shard_identity AS i`
 
 // Identities are those of shards with the given names, in that order.
 func Identities(names []string) ([]Identity, error) {
@@ -74,10 +76,26 @@ func (r *Ring) Checksum() string {
 // taken for. Nothing was sent on it.
 var ErrNotTheShard = errors.New("not the shard it is taken for")
 
+// ErrOutdated refuses a connection to a server from before a promotion that is known of.
+var ErrOutdated = errors.New("not the shard as it is now")
+
 // Guard admits new connections of one Router, or of one tool, which must all lead to one cluster.
 type Guard struct {
+	// Epochs keeps the highest epoch of each shard, for a Guard that is one of several;
+	// nil where it keeps them itself.
+	Epochs Epochs
+
 	mu      sync.Mutex
 	cluster string // of the first connection
+	epochs  map[int]int64
+}
+
+// Epochs remembers promotions. A server that was the primary before the last one may
+// have taken writes that nobody else has, and lacks those after.
+type Epochs interface {
+	// LearnEpoch takes in what a server of the shard has said, and returns the highest
+	// epoch that one has ever said.
+	LearnEpoch(shard int, epoch int64) (highest int64)
 }
 
 // Cluster is the id of the cluster that the admitted connections lead to; empty before the first.
@@ -95,13 +113,18 @@ func (g *Guard) Admit(want Identity) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error {
 		var cluster string
 		var found Identity
+		var epoch int64
 		err := conn.QueryRow(ctx, IdentityQuery, pgx.QueryExecModeSimpleProtocol).
-			Scan(&cluster, &found.Name, &found.Index, &found.Shards, &found.VirtualNodes, &found.RingChecksum)
+			Scan(&cluster, &found.Name, &found.Index, &found.Shards, &found.VirtualNodes, &found.RingChecksum, &epoch)
 		if err != nil {
 			return fmt.Errorf("ask which shard it is: %w", err)
 		}
 		if err := want.Match(found); err != nil {
 			return fmt.Errorf("%w: %w", ErrNotTheShard, err)
+		}
+		if highest := g.learn(want.Index, epoch); epoch < highest {
+			return fmt.Errorf("%w: %s is of epoch %d, and there was a promotion to epoch %d: this server was the primary before, or has not heard of it yet",
+				ErrOutdated, want.Name, epoch, highest)
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -113,4 +136,17 @@ func (g *Guard) Admit(want Identity) func(context.Context, *pgx.Conn) error {
 		}
 		return nil
 	}
+}
+
+func (g *Guard) learn(shard int, epoch int64) (highest int64) {
+	if g.Epochs != nil {
+		return g.Epochs.LearnEpoch(shard, epoch)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.epochs == nil {
+		g.epochs = make(map[int]int64)
+	}
+	g.epochs[shard] = max(g.epochs[shard], epoch)
+	return g.epochs[shard]
 }

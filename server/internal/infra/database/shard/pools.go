@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -37,7 +38,12 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 		return lookAt(ctx, node.Primary, admit, commitSomething)
 	}, limits.Log, tasks)
 	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, &s.primaryGate.inside, tasks,
-		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(refuseDead))
+		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+			if limits.Table.Outdated(index) { // the pooler was pointed back, under the connection: a new one is refused
+				return driver.ErrBadConn
+			}
+			return refuseDead(ctx, conn)
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("primary: %w", err)
 	}

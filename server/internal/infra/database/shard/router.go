@@ -91,7 +91,7 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	guard := new(Guard)
+	guard := &Guard{Epochs: r.table}
 	for i, node := range nodes {
 		s, err := open(node, limits, i, guard.Admit(identities[i]), r.tasks)
 		if err != nil {

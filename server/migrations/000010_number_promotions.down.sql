@@ -1,0 +1,1 @@
+ALTER TABLE shard_identity DROP COLUMN epoch;
