@@ -38,7 +38,7 @@ chaos: ## kill and freeze every part under load, and prove that nothing is lost
 	$(stack) chaos
 
 ##@ Database
-.PHONY: shards health seed verify backup restore db-shell
+.PHONY: shards health seed verify backup restore failover db-shell
 shards: ## users per shard (JSON when piped)
 	$(stack) shards
 health: ## health of every shard (JSON when piped)
@@ -51,6 +51,8 @@ backup: ## back all shards up while they serve: make backup [TO=folder]
 	$(stack) backup
 restore: ## put a backup in their place (asks first; YES=1 does not): make restore FROM=folder
 	$(stack) restore
+failover: ## promote a shard's replica, planned or after a loss: make failover SHARD=0 [ACCEPT_LOSS=1]
+	$(stack) failover
 db-shell: ## psql on one shard's primary: make db-shell SHARD=0
 	$(stack) db-shell
 

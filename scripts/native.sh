@@ -36,6 +36,10 @@ cd server
 case $command in
   up | down | down-clean | ps | stats | logs | logs-all | dev | restart | rebuild) exec ../.build/cluster "$command" ;;
   db-shell) exec ../.build/cluster db-shell "${SHARD:-0}" ;;
+  failover)
+    [ -n "${SHARD:-}" ] || { echo 'SHARD is missing: which one?  make failover SHARD=0' >&2; exit 2; }
+    exec ../.build/cluster failover "$SHARD"
+    ;;
   shards | health) exec ../.build/apictl "$command" ;;
   migrate-make) exec ../.build/migration make "${NAME:-}" ;;
   migrate-*) exec ../.build/migration "${command#migrate-}" ;;

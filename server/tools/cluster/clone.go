@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,16 +76,10 @@ func recreateSlot(ctx context.Context, conn *pgx.Conn, shard int) error {
 
 // writeStandbySettings makes dir a standby's folder before it holds any data.
 func (c *cluster) writeStandbySettings(dir string, primary instance, shard int) error {
-	host, port, err := net.SplitHostPort(primary.addr)
-	if err != nil {
+	if err := c.follow(dir, primary, shard); err != nil {
 		return err
 	}
-	settings := fmt.Sprintf("primary_conninfo = 'host=%s port=%s user=messenger_replication password=%s application_name=%s connect_timeout=3'\nprimary_slot_name = '%s'\n",
-		host, port, c.env["DB_REPLICATION_PASSWORD"], slotName(shard), slotName(shard))
-	if err := os.WriteFile(filepath.Join(dir, "postgresql.auto.conf"), []byte(settings), 0o600); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "standby.signal"), nil, 0o600)
+	return c.account.write(filepath.Join(dir, standbySignal), nil)
 }
 
 // leftOut are the parts of a data folder that a backup must not or need not

@@ -28,17 +28,18 @@ type cluster struct {
 	dir     string            // everything that lives longer than a command: data, logs, generated configuration
 	account account           // who the databases run as
 	out     *steps
-	tuned   bool // by scripts/tune-postgres.sh, if somebody ran it
-	hold    bool // a test's: supervisord is a child that cannot outlive this program, and there is no API
+	tuned   bool              // by scripts/tune-postgres.sh, if somebody ran it
+	atStep  func(step string) // a test's: called before each step of a failover
+	hold    bool              // a test's: supervisord is a child that cannot outlive this program, and there is no API
 
 	postgres string // folder of PostgreSQL 16's programs, set by findPostgres
 }
 
 // instance is one PostgreSQL server.
 type instance struct {
-	name    string // shard-0 or shard-0-replica
+	name    string // shard-0 or shard-0-replica, by what it was made as
 	shard   int
-	replica bool
+	replica bool // its role, which a failover changes
 	addr    string
 }
 
@@ -102,30 +103,12 @@ func (c *cluster) path(parts ...string) string {
 
 func (c *cluster) dataDir(i instance) string { return c.path("data", i.name) }
 
-func (c *cluster) primaries() []instance {
-	var list []instance
-	for i, s := range c.cfg.Shards {
-		list = append(list, instance{name: s.Name, shard: i, addr: s.Primary})
-	}
-	return list
-}
-
-func (c *cluster) replicas() []instance {
-	var list []instance
-	for i, s := range c.cfg.Shards {
-		if s.Replica != "" {
-			list = append(list, instance{name: s.Name + "-replica", shard: i, replica: true, addr: s.Replica})
-		}
-	}
-	return list
-}
-
 func poolerName(shard int) string { return fmt.Sprintf("pgbouncer-%d", shard) }
 
 // addrs lists where each service of the data tier listens.
 func (c *cluster) addrs() map[string]string {
 	addrs := map[string]string{redisName: c.cfg.RedisAddr}
-	for _, i := range append(c.primaries(), c.replicas()...) {
+	for _, i := range c.instances() {
 		addrs[i.name] = i.addr
 	}
 	for i, s := range c.cfg.Shards {

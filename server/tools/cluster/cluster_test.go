@@ -265,7 +265,7 @@ func mustShowConfig(t *testing.T, c *cluster) map[string]string {
 
 func mustStop(t *testing.T, c *cluster, i instance) {
 	t.Helper()
-	if said, err := c.supervisorctl(t.Context(), "stop", "replicas:"+i.name); err != nil {
+	if said, err := c.supervisorctl(t.Context(), "stop", i.program()); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 }

@@ -43,6 +43,11 @@ func (c *cluster) downClean(ctx context.Context) error {
 			return err
 		}
 	}
+	for i := range c.cfg.Shards {
+		if err := os.RemoveAll(c.journal(i)); err != nil {
+			return err
+		}
+	}
 	err := os.Remove(c.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
 		return err

@@ -28,16 +28,12 @@ func (c *cluster) writeFiles(withAPI bool) (changed bool, err error) {
 	if err := c.copyShared(); err != nil {
 		return false, err
 	}
-	users := fmt.Sprintf("%q %q\n", c.cfg.DBUser, string(c.cfg.DBPassword))
+	users := fmt.Sprintf("%q %q\n%q %q\n", c.cfg.DBUser, string(c.cfg.DBPassword), poolerAdmin, c.env["POSTGRES_PASSWORD"])
 	if err := c.account.write(c.path("conf", "pgbouncer-users.txt"), []byte(users)); err != nil {
 		return false, err
 	}
 	for i := range c.cfg.Shards {
-		text, err := c.poolerINI(i)
-		if err != nil {
-			return false, err
-		}
-		if err := c.account.write(c.path("conf", poolerName(i)+".ini"), text); err != nil {
+		if err := c.writePoolerINI(i); err != nil {
 			return false, err
 		}
 	}
@@ -75,6 +71,22 @@ func (c *cluster) copyShared() error {
 	return nil
 }
 
+// writePoolerINI replaces it in one step: PgBouncer may read it at any time.
+func (c *cluster) writePoolerINI(i int) error {
+	text, err := c.poolerINI(i)
+	if err != nil {
+		return err
+	}
+	path := c.path("conf", poolerName(i)+".ini")
+	if err := c.account.write(path+".partial", text); err != nil {
+		return err
+	}
+	return os.Rename(path+".partial", path)
+}
+
+// poolerAdmin may pause a pooler. No database knows it: it is good for PgBouncer's console only.
+const poolerAdmin = "messenger_admin"
+
 // poolerINI is what shard i's PgBouncer needs besides the shared settings. The
 // shared file ends inside [pgbouncer], and a second heading of that name would
 // set everything in it back to its default, so the rest follows without one.
@@ -84,12 +96,12 @@ func (c *cluster) poolerINI(i int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	toHost, toPort, err := net.SplitHostPort(shard.Primary)
+	toHost, toPort, err := net.SplitHostPort(c.primaries()[i].addr)
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "[databases]\n%s = host=%s port=%s dbname=%[1]s\n\n%%include %[4]s\n\nlisten_addr = %[5]s\nlisten_port = %[6]s\nauth_file = %[7]s\n",
-		shard.Database, toHost, toPort, c.path("conf", "pgbouncer.ini"), host, port, c.path("conf", "pgbouncer-users.txt")), nil
+	return fmt.Appendf(nil, "[databases]\n%s = host=%s port=%s dbname=%[1]s\n\n%%include %[4]s\n\nlisten_addr = %[5]s\nlisten_port = %[6]s\nauth_file = %[7]s\nadmin_users = %[8]s\n",
+		shard.Database, toHost, toPort, c.path("conf", "pgbouncer.ini"), host, port, c.path("conf", "pgbouncer-users.txt"), poolerAdmin), nil
 }
 
 func (c *cluster) redisPIDFile() string { return c.path("run", "redis.pid") }
@@ -122,7 +134,7 @@ func (c *cluster) supervisorConf(withAPI bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range append(c.primaries(), c.replicas()...) {
+	for _, i := range c.instances() {
 		host, port, err := net.SplitHostPort(i.addr)
 		if err != nil {
 			return nil, err
@@ -170,11 +182,11 @@ type group struct {
 // groups are in the order of starting; they stop the other way round.
 func (c *cluster) groups() []group {
 	var primaries, replicas, poolers []string
-	for _, i := range c.primaries() {
+	for _, i := range c.madePrimaries() {
 		primaries = append(primaries, i.name)
 		poolers = append(poolers, poolerName(i.shard))
 	}
-	for _, i := range c.replicas() {
+	for _, i := range c.madeReplicas() {
 		replicas = append(replicas, i.name)
 	}
 	groups := []group{{"primaries", primaries, "INT"}, {"replicas", replicas, "INT"}, {"poolers", append(poolers, redisName), "TERM"}}

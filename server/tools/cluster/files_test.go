@@ -35,6 +35,7 @@ messenger_0 = host=127.0.0.1 port=5440 dbname=messenger_0
 listen_addr = 127.0.0.1
 listen_port = 6430
 auth_file = /state/conf/pgbouncer-users.txt
+admin_users = messenger_admin
 `
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

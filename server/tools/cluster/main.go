@@ -32,6 +32,7 @@ const usage = `usage: cluster COMMAND
   restore DIR   put the backup in DIR in the databases' place (asks first; YES=1 answers)
   fault kill|freeze|thaw SERVICE
                 what make chaos does to a service, or to one worker of the API
+  failover I    promote shard I's replica and make its primary the replica (ACCEPT_LOSS=1 after a loss)
   db-shell I    psql on shard I's primary, as the schema's owner
   test -- CMD   run CMD beside a cluster of its own, which is removed afterwards
 `
@@ -125,6 +126,11 @@ func run(ctx context.Context, args []string) error {
 			return errUsage
 		}
 		return c.fault(ctx, args[1], args[2])
+	case "failover":
+		if len(args) != 2 {
+			return errUsage
+		}
+		return c.locked(ctx, func(ctx context.Context) error { return c.failover(ctx, args[1]) })
 	case "db-shell":
 		if len(args) != 2 {
 			return errUsage

@@ -102,10 +102,7 @@ func (c *cluster) checkPorts(ctx context.Context) error {
 // names lists the services in the order they are shown.
 func (c *cluster) names() []string {
 	var names []string
-	for _, i := range c.primaries() {
-		names = append(names, i.name)
-	}
-	for _, i := range c.replicas() {
+	for _, i := range c.instances() {
 		names = append(names, i.name)
 	}
 	for i := range c.cfg.Shards {

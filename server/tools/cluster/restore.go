@@ -19,7 +19,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/progress"
 )
 
-// restore puts a backup in the primaries' place and clones the replicas anew. Everything that can be wrong with the backup is found
+// restore puts a backup in the primaries' place and clones the replicas anew; the roles are then as they were made. Everything that can be wrong with the backup is found
 // while what is there still runs, and what is there is removed only after the restored shards have been verified.
 func (c *cluster) restore(ctx context.Context, from string) error {
 	backup, err := c.readBackup(ctx, from)
@@ -40,6 +40,11 @@ func (c *cluster) restore(ctx context.Context, from string) error {
 	}
 	if err := c.swap(); err != nil {
 		return err
+	}
+	for i := range c.cfg.Shards { // a failover that was interrupted is over
+		if err := os.RemoveAll(c.journal(i)); err != nil {
+			return err
+		}
 	}
 	if err := c.startRestored(ctx); err != nil {
 		return fmt.Errorf("%w\nWhat was there before is kept beside it, as %s", err, c.path("data", "…"+outgoing))
@@ -88,7 +93,7 @@ func (c *cluster) readBackup(ctx context.Context, from string) (*basebackup.Mani
 // consent asks the person before anything is taken away. Without data there is nothing to ask.
 func (c *cluster) consent(backup *basebackup.Manifest) error {
 	var there []string
-	for i, primary := range c.primaries() {
+	for i, primary := range c.madePrimaries() {
 		system, err := systemIdentifier(c.dataDir(primary))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -131,7 +136,7 @@ func (c *cluster) unpackBackup(ctx context.Context, backup *basebackup.Manifest,
 	display := progress.New(os.Stderr)
 	defer display.Stop()
 	g, ctx := errgroup.WithContext(ctx)
-	for i, primary := range c.primaries() {
+	for i, primary := range c.madePrimaries() {
 		g.Go(func() error {
 			dir := c.dataDir(primary) + incoming
 			if err := os.Mkdir(dir, 0o700); err != nil {
@@ -163,12 +168,12 @@ func (c *cluster) swap() error {
 		return err
 	}
 	err := func() error {
-		for _, i := range append(c.primaries(), c.replicas()...) { // a replica of what was there is none of what comes
+		for _, i := range c.instances() { // a replica of what was there is none of what comes
 			if err := move(c.dataDir(i), c.dataDir(i)+outgoing); err != nil {
 				return err
 			}
 		}
-		for _, i := range c.primaries() {
+		for _, i := range c.madePrimaries() {
 			if err := move(c.dataDir(i)+incoming, c.dataDir(i)); err != nil {
 				return err
 			}
@@ -207,7 +212,7 @@ func (c *cluster) startRestored(ctx context.Context) error {
 // removeEach removes what a restore left beside the data folders.
 func (c *cluster) removeEach(suffix string) error {
 	var errs []error
-	for _, i := range append(c.primaries(), c.replicas()...) {
+	for _, i := range c.instances() {
 		errs = append(errs, os.RemoveAll(c.dataDir(i)+suffix))
 	}
 	return errors.Join(errs...)

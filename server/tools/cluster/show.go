@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -12,7 +13,10 @@ import (
 	"syscall"
 	"text/tabwriter"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/term"
+
+	shards "github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
 // url is the address of the API as a client on this machine uses it.
@@ -28,12 +32,13 @@ func (c *cluster) url(path string) string {
 func (c *cluster) table() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "\nSHARD\tPGBOUNCER (writes)\tPRIMARY\tREPLICA (reads)")
-	for _, s := range c.cfg.Shards {
-		replica := s.Replica
-		if replica == "" {
-			replica = "none"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.Pooler, s.Primary, replica)
+	replicas := make(map[int]string)
+	for _, i := range c.replicas() {
+		replicas[i.shard] = i.addr
+	}
+	for _, i := range c.primaries() {
+		s := c.cfg.Shards[i.shard]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.Pooler, i.addr, cmp.Or(replicas[i.shard], "none"))
 	}
 	w.Flush()
 	fmt.Printf("\nRedis  %s\nAPI    %s   (make dev starts it)\nData   %s\n", c.cfg.RedisAddr, c.url("/api/v1/users/"), c.dir)
@@ -77,7 +82,7 @@ func (c *cluster) ps(ctx context.Context) error {
 
 // role asks a database what it is; other services have one by their name.
 func (c *cluster) role(ctx context.Context, name string, p process) string {
-	index := slices.IndexFunc(append(c.primaries(), c.replicas()...), func(i instance) bool { return i.name == name })
+	index := slices.IndexFunc(c.instances(), func(i instance) bool { return i.name == name })
 	switch {
 	case name == apiName:
 		return "api"
@@ -88,7 +93,7 @@ func (c *cluster) role(ctx context.Context, name string, p process) string {
 	case p.pid == 0:
 		return "-"
 	}
-	i := append(c.primaries(), c.replicas()...)[index]
+	i := c.instances()[index]
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	recovering, streaming, err := c.identify(ctx, i)
@@ -136,18 +141,33 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-// shell turns this process into psql on a shard's primary.
-func (c *cluster) shell(_ context.Context, shard string) error {
-	i, err := strconv.Atoi(strings.TrimPrefix(shard, "shard-"))
+// shardNumber reads SHARD: 3 or shard-3.
+func (c *cluster) shardNumber(text string) (int, error) {
+	i, err := strconv.Atoi(strings.TrimPrefix(text, "shard-"))
 	if err != nil || i < 0 || i >= len(c.cfg.Shards) {
-		return fmt.Errorf("SHARD is %q: want a number from 0 to %d", shard, len(c.cfg.Shards)-1)
+		return 0, fmt.Errorf("SHARD is %q: want a number from 0 to %d", text, len(c.cfg.Shards)-1)
+	}
+	return i, nil
+}
+
+// shell turns this process into psql on a shard's primary.
+func (c *cluster) shell(ctx context.Context, shard string) error {
+	i, err := c.shardNumber(shard)
+	if err != nil {
+		return err
 	}
 	psql, err := program("psql")
 	if err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(c.cfg.Shards[i].Primary)
+	conn, err := shards.ConnectPrimary(ctx, c.cfg.Shards[i].Servers(), func(ctx context.Context, addr string) (*pgx.Conn, error) {
+		return c.connectAs(ctx, addr, c.cfg.Shards[i].Database, c.cfg.DBOwner, string(c.cfg.DBOwnerPassword))
+	})
 	if err != nil {
+		return fmt.Errorf("%s: its primary: %w", c.cfg.Shards[i].Name, err)
+	}
+	host, port := conn.Config().Host, strconv.Itoa(int(conn.Config().Port))
+	if err := conn.Close(ctx); err != nil {
 		return err
 	}
 	env := append(os.Environ(), "PGPASSWORD="+string(c.cfg.DBOwnerPassword), "PGCONNECT_TIMEOUT=3")

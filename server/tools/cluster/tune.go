@@ -14,7 +14,7 @@ func (c *cluster) reload(ctx context.Context) error {
 	if err := c.copyShared(); err != nil {
 		return err
 	}
-	return awaitAll(ctx, append(c.primaries(), c.replicas()...), func(ctx context.Context, i instance) error {
+	return awaitAll(ctx, c.instances(), func(ctx context.Context, i instance) error {
 		if err := c.reloadOne(ctx, i); err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
@@ -82,12 +82,12 @@ func (c *cluster) restartDatabases(ctx context.Context, replicasFirst bool) erro
 		if !pending {
 			continue
 		}
-		group, ready := "primaries:", c.primaryReady
+		ready := c.primaryReady
 		if i.replica {
-			group, ready = "replicas:", c.replicaReady
+			ready = c.replicaReady
 		}
 		err := c.out.step("restarting", "restarted", i.name, func() error {
-			if said, err := c.supervisorctl(ctx, "restart", group+i.name); err != nil {
+			if said, err := c.supervisorctl(ctx, "restart", i.program()); err != nil {
 				return fmt.Errorf("restart %s: %w: %s", i.name, err, said)
 			}
 			return ready(ctx, i)

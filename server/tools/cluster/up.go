@@ -58,6 +58,9 @@ func (c *cluster) startData(ctx context.Context, withAPI bool) error {
 	if err := c.startSupervisor(ctx, changed); err != nil {
 		return err
 	}
+	if err := c.finishFailovers(ctx); err != nil {
+		return err
+	}
 	return c.startGroups(ctx)
 }
 
@@ -74,7 +77,7 @@ func (c *cluster) initPrimaries(ctx context.Context) error {
 		return all() // checks their version
 	}
 	if _, err := os.Stat(c.path("shards")); err == nil {
-		return fmt.Errorf("%d of %d primaries in %s have lost their data folder: bring it back, or begin anew with `make down-clean`", missing, len(c.primaries()), c.path("data"))
+		return fmt.Errorf("%d of %d primaries in %s have lost their data folder: bring it back, promote a replica (make failover SHARD=…), or begin anew with `make down-clean`", missing, len(c.primaries()), c.path("data"))
 	}
 	return c.out.step("creating", "created", fmt.Sprintf("%d databases in %s", missing, c.path("data")), all)
 }
@@ -83,7 +86,7 @@ func (c *cluster) initPrimaries(ctx context.Context) error {
 func (c *cluster) startGroups(ctx context.Context) error {
 	primaries, replicas := c.primaries(), c.replicas()
 	err := c.out.step("starting", "ready", count(len(primaries), "primary", "primaries"), func() error {
-		if err := c.startGroup(ctx, "primaries"); err != nil {
+		if err := c.start(ctx, programs(primaries)...); err != nil {
 			return err
 		}
 		return awaitAll(ctx, primaries, func(ctx context.Context, i instance) error {
@@ -101,7 +104,7 @@ func (c *cluster) startGroups(ctx context.Context) error {
 			return err
 		}
 		err := c.out.step("starting", "ready", count(len(replicas), "replica", "replicas"), func() error {
-			if err := c.startGroup(ctx, "replicas"); err != nil {
+			if err := c.start(ctx, programs(replicas)...); err != nil {
 				return err
 			}
 			return awaitAll(ctx, replicas, c.replicaReady)
@@ -155,7 +158,7 @@ func (c *cluster) cloneMissing(ctx context.Context) error {
 	}
 	return c.out.step("cloning", "cloned", count(len(missing), "replica", "replicas")+" from the running primaries", func() error {
 		return awaitAll(ctx, missing, func(ctx context.Context, i instance) error {
-			if said, err := c.supervisorctl(ctx, "stop", "replicas:"+i.name); err != nil && !strings.Contains(said, "not running") {
+			if said, err := c.supervisorctl(ctx, "stop", i.program()); err != nil && !strings.Contains(said, "not running") {
 				return fmt.Errorf("stop %s: %w: %s", i.name, err, said)
 			}
 			return c.cloneReplica(ctx, i)
@@ -174,7 +177,7 @@ func (c *cluster) needsClone(ctx context.Context, i instance) (string, error) {
 	if err := checkMajor(dir); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "standby.signal")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, standbySignal)); err != nil {
 		return "its folder has no standby.signal, so it would come up as a primary", nil
 	}
 	got, err := systemIdentifier(dir)

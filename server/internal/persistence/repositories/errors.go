@@ -76,7 +76,7 @@ func violates(err error, indexes ...string) bool {
 
 // isUnavailable tells a server that cannot answer now from one that says no.
 func isUnavailable(err error) bool {
-	if errors.Is(err, sharding.ErrNotTheShard) || errors.Is(err, sharding.ErrRefused) {
+	if errors.Is(err, sharding.ErrNotTheShard) || errors.Is(err, sharding.ErrOutdated) || errors.Is(err, sharding.ErrRefused) {
 		return true
 	}
 	var pgErr *pgconn.PgError

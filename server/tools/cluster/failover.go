@@ -1,0 +1,625 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	shards "github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+)
+
+// A failover swaps the roles of a shard's two instances. From the first step to the last at
+// most one of them can take writes, and PgBouncer leads to that one only:
+//
+//  1. journal  who is to be promoted, to which epoch, is written down
+//  2. fence    the primary's folder becomes a standby's: it can't come up as a primary again
+//  3. pause    PgBouncer holds back new transactions and waits for the end of those that run
+//  4. stop     the primary ends, which sends its replica everything, and comes up fenced
+//  5. compare  the replica has replayed all that the fenced one has in its log
+//  6. promote  the replica takes writes, on a timeline of its own
+//  7. number   its first write is the epoch, by which everybody refuses the other
+//  8. resume   PgBouncer goes on, at the new primary
+//  9. rebuild  the old primary follows the new one; cloned, if it has what that lacks
+//
+// Until 6 an error undoes what was done. A run that was killed is finished by the next, or by
+// `make up`: every step may be taken again.
+type failover struct {
+	*cluster
+	shard      int
+	from, to   instance // the primary before and after
+	epoch      int64    // that the shard will have
+	acceptLoss bool
+
+	lost     bool      // the primary did not answer when we came
+	fenced   bool      // a run before this one has stopped it
+	decided  bool      // the replica was told to take over: there is no way back
+	promoted time.Time // by the new primary's clock; nobody writes there yet
+}
+
+// failover promotes the replica of a shard, named as in SHARD=3.
+func (c *cluster) failover(ctx context.Context, name string) error {
+	shard, err := c.shardNumber(name)
+	if err != nil {
+		return err
+	}
+	if c.cfg.Shards[shard].Replica == "" {
+		return fmt.Errorf("%s has no replica that could be promoted", c.cfg.Shards[shard].Name)
+	}
+	if err := c.stopStrays(ctx); err != nil {
+		return err
+	}
+	if err := c.findPostgres(ctx); err != nil {
+		return err
+	}
+	running, err := c.running(ctx)
+	if err != nil {
+		return err
+	}
+	_, withAPI := running[apiName]
+	changed, err := c.writeFiles(withAPI)
+	if err != nil {
+		return err
+	}
+	if err := c.startSupervisor(ctx, changed); err != nil {
+		return err
+	}
+	return c.failoverShard(ctx, shard)
+}
+
+// finishFailovers goes on with those that were interrupted.
+func (c *cluster) finishFailovers(ctx context.Context) error {
+	for shard, s := range c.cfg.Shards {
+		if s.Replica == "" || !fileExists(c.journal(shard)) {
+			continue
+		}
+		c.out.say("failover   of %s was interrupted; going on with it", s.Name)
+		if err := c.failoverShard(ctx, shard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cluster) failoverShard(ctx context.Context, shard int) error {
+	f := &failover{cluster: c, shard: shard, from: c.primaries()[shard], acceptLoss: os.Getenv("ACCEPT_LOSS") == "1"}
+	for _, i := range c.replicas() {
+		if i.shard == shard {
+			f.to = i
+		}
+	}
+	if err := f.readJournal(); err != nil {
+		return err
+	}
+	if err := c.start(ctx, f.to.program(), "poolers:"+poolerName(shard)); err != nil {
+		return err
+	}
+	// One that ran before this program knew of consoles learns who may use it.
+	if said, err := c.supervisorctl(ctx, "signal", "HUP", "poolers:"+poolerName(shard)); err != nil {
+		return fmt.Errorf("%s: %w: %s", poolerName(shard), err, said)
+	}
+	what := fmt.Sprintf("%s: %s becomes its primary", c.cfg.Shards[shard].Name, f.to.name)
+	if !c.wouldTakeWrites(f.to) {
+		err := c.out.step("promoting", "promoted", what, func() error {
+			if err := f.prepare(ctx); err != nil {
+				return err
+			}
+			if err := f.switchOver(ctx); err != nil {
+				return errors.Join(err, f.undo(ctx))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.out.step("rebuilding", "rebuilt", fmt.Sprintf("%s as its replica", f.from.name), func() error { return f.finish(ctx) })
+}
+
+// prepare finds what would make it fail while nothing has been changed.
+func (f *failover) prepare(ctx context.Context) error {
+	asking, cancel := context.WithTimeout(ctx, connectTimeout)
+	recovering, _, err := f.identify(asking, f.from)
+	cancel()
+	var final finalError
+	if errors.As(err, &final) && fileExists(f.dataDir(f.from)) {
+		return fmt.Errorf("%s: %w", f.from.name, err)
+	}
+	f.lost, f.fenced = err != nil, err == nil && recovering
+	if f.lost {
+		f.out.say("           %s does not answer: %v", f.from.name, err)
+	}
+	if err := f.await(ctx, f.to.name, func(ctx context.Context) error {
+		standby, streaming, err := f.identify(ctx, f.to)
+		switch {
+		case err != nil:
+			return err
+		case !standby:
+			return finalError{errors.New("takes writes already")}
+		case !streaming && !f.lost && !f.fenced: // else it is waited for later
+			return errors.New("does not follow its primary")
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("%w\nNothing was changed", err)
+	}
+	if err := f.chooseEpoch(ctx); err != nil {
+		return err
+	}
+	to, err := f.connect(ctx, f.to.addr)
+	if err != nil {
+		return err
+	}
+	defer to.Close(context.WithoutCancel(ctx))
+	// It keeps from now on what the other will need as its replica.
+	if err := recreateSlot(ctx, to, f.shard); err != nil {
+		return fmt.Errorf("%s: %w", f.to.name, err)
+	}
+	if f.lost || f.fenced {
+		return nil
+	}
+	return f.settle(ctx, to)
+}
+
+// settle leaves little to do for the time in which requests wait: little to write at the
+// primary's end, and little that the replica has not got.
+func (f *failover) settle(ctx context.Context, to *pgx.Conn) error {
+	from, err := f.connect(ctx, f.from.addr)
+	if err != nil {
+		return err
+	}
+	defer from.Close(context.WithoutCancel(ctx))
+	if _, err := from.Exec(ctx, "CHECKPOINT"); err != nil {
+		return err
+	}
+	const near = 1 << 20 // bytes: a replica replays that in milliseconds
+	return f.await(ctx, f.to.name, func(ctx context.Context) error {
+		var written string
+		if err := from.QueryRow(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&written); err != nil {
+			return err
+		}
+		var behind int64
+		if err := to.QueryRow(ctx, "SELECT pg_wal_lsn_diff($1::pg_lsn, pg_last_wal_replay_lsn())::bigint", written).Scan(&behind); err != nil {
+			return err
+		}
+		if behind > near {
+			return fmt.Errorf("is %d bytes behind its primary; nothing was changed", behind)
+		}
+		return nil
+	})
+}
+
+// chooseEpoch asks the replica, which has replayed the last promotion: its own.
+func (f *failover) chooseEpoch(ctx context.Context) error {
+	if f.epoch != 0 {
+		return nil // the journal says it
+	}
+	conn, err := f.inShard(ctx, f.to)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	epoch, err := shards.Epoch(ctx, conn)
+	if err == nil && epoch == 0 {
+		err = errors.New("its schema does not number promotions: run `make migrate-up` first")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.to.name, err)
+	}
+	f.epoch = epoch + 1
+	return nil
+}
+
+// inShard connects as the superuser to the shard's own database.
+func (f *failover) inShard(ctx context.Context, i instance) (*pgx.Conn, error) {
+	return f.connectAs(ctx, i.addr, f.cfg.Shards[f.shard].Database, "postgres", f.env["POSTGRES_PASSWORD"])
+}
+
+// stopTimeout is how long a primary may take to end cleanly while requests wait.
+const stopTimeout = 10 * time.Second
+
+// switchOver is what cannot be left half done.
+func (f *failover) switchOver(ctx context.Context) error {
+	f.step("journal")
+	if err := f.writeJournal(); err != nil {
+		return err
+	}
+	f.step("fence")
+	if err := f.fence(f.from); err != nil {
+		return err
+	}
+	f.step("pause")
+	if err := f.pausePooler(ctx, f.shard); err != nil && !f.lost {
+		return fmt.Errorf("transactions did not end within %s, try again: %w", pauseTimeout, err)
+	}
+	f.step("stop")
+	if !f.fenced {
+		if err := f.stop(ctx); err != nil {
+			return err
+		}
+	}
+	f.step("compare")
+	if err := f.compare(ctx); err != nil {
+		return err
+	}
+	f.step("promote")
+	to, err := f.inShard(ctx, f.to)
+	if err != nil {
+		return err
+	}
+	defer to.Close(context.WithoutCancel(ctx))
+	f.decided = true
+	var promoted bool
+	if err := to.QueryRow(ctx, "SELECT pg_promote(true, 30)").Scan(&promoted); err != nil || !promoted {
+		return fmt.Errorf("%s was not promoted within 30 s: %w", f.to.name, err)
+	}
+	if err := to.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&f.promoted); err != nil {
+		return err
+	}
+	return f.serve(ctx)
+}
+
+// stop ends the old primary, which supervisord then starts fenced.
+func (f *failover) stop(ctx context.Context) error {
+	if !f.lost {
+		return f.cycle(ctx, f.from, stopTimeout)
+	}
+	if !fileExists(f.dataDir(f.from)) { // it may run still, on files without names
+		running, err := f.running(ctx)
+		if err != nil {
+			return err
+		}
+		if pid := running[f.from.name].pid; pid != 0 {
+			if err := kill(ctx, pid); err != nil {
+				return err
+			}
+		}
+		_, _ = f.supervisorctl(ctx, "stop", f.from.program()) // or supervisord tries to start it for ever
+		return nil
+	}
+	return f.cycle(ctx, f.from, 0)
+}
+
+// step is where a test looks in.
+func (f *failover) step(name string) {
+	if f.atStep != nil {
+		f.atStep(name)
+	}
+}
+
+// compare makes sure that the replica has everything that the fenced primary has, or
+// that this may be lost.
+func (f *failover) compare(ctx context.Context) error {
+	end, err := f.endOfLog(ctx)
+	if err == nil {
+		err = f.awaitReplay(ctx, f.to, end)
+	}
+	if err == nil {
+		return nil
+	}
+	gap := f.gap(context.WithoutCancel(ctx))
+	if !f.acceptLoss {
+		return fmt.Errorf("%s cannot send what it has: %w\n%s\nBring %s back, or accept that loss with  make failover SHARD=%d ACCEPT_LOSS=1",
+			f.from.name, err, gap, f.from.name, f.shard)
+	}
+	f.out.say("           lost: %s", gap)
+	return nil
+}
+
+// endOfLog returns up to where the fenced primary's log reaches, once it has read all of it.
+func (f *failover) endOfLog(ctx context.Context) (end string, err error) {
+	if !fileExists(f.dataDir(f.from)) {
+		return "", fmt.Errorf("its data folder %s is gone", f.dataDir(f.from))
+	}
+	// supervisord looks after its children once a second, or whenever it is asked something.
+	go func() { _, _ = f.supervisorctl(ctx, "status", f.from.program()) }()
+	limit := readyTimeout
+	if f.lost && f.acceptLoss {
+		limit = readyTimeout / 3 // enough for a server that starts at all
+	}
+	var last error
+	waited := poll(ctx, limit, func() bool {
+		end, last = f.askEnd(ctx)
+		return last == nil
+	})
+	if waited != nil {
+		return "", fmt.Errorf("it does not come up, fenced, within %s: %w\nThe end of %s:\n%s", limit, last, f.path("log", f.from.name+".log"), f.logTail(f.from.name))
+	}
+	return end, nil
+}
+
+func (f *failover) askEnd(ctx context.Context) (end string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := f.connect(ctx, f.from.addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	// A standby that follows nobody sleeps between looks for more log only when it has read
+	// all there is.
+	var standby, all bool
+	err = conn.QueryRow(ctx, `SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval')`).Scan(&standby, &all)
+	switch {
+	case err != nil:
+		return "", err
+	case !standby:
+		return "", errors.New("it has not been stopped yet")
+	case !all:
+		return "", errors.New("it still reads its log")
+	}
+	err = conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn()::text").Scan(&end)
+	return end, err
+}
+
+// awaitReplay waits until a standby has replayed its primary's log up to a position.
+func (f *failover) awaitReplay(ctx context.Context, i instance, position string) error {
+	conn, err := f.connect(ctx, i.addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var at string
+	waited := poll(ctx, readyTimeout, func() bool {
+		var there bool
+		err = conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn()::text, pg_last_wal_replay_lsn() >= $1::pg_lsn", position).Scan(&at, &there)
+		return err != nil || there
+	})
+	if err == nil && waited != nil {
+		err = fmt.Errorf("%s has replayed the log up to %s of %s after %s", i.name, at, position, readyTimeout)
+	}
+	return err
+}
+
+// gap says what is known of the difference between the two.
+func (f *failover) gap(ctx context.Context) string {
+	conn, err := f.connect(ctx, f.to.addr)
+	if err != nil {
+		return "what " + f.to.name + " has is not known: " + err.Error()
+	}
+	defer conn.Close(ctx)
+	var position string
+	var last *time.Time
+	if err := conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn()::text, pg_last_xact_replay_timestamp()").Scan(&position, &last); err != nil {
+		return "what " + f.to.name + " has is not known: " + err.Error()
+	}
+	text := fmt.Sprintf("everything after %s in the log of %s, which is as far as %s has it", position, f.from.name, f.to.name)
+	if last != nil {
+		text += fmt.Sprintf(": what was written after %s, %s ago", last.UTC().Format(time.RFC3339Nano), time.Since(*last).Round(time.Millisecond))
+	}
+	return text
+}
+
+// serve numbers the promotion and lets everybody go on at the new primary.
+func (f *failover) serve(ctx context.Context) error {
+	f.step("number")
+	conn, err := f.inShard(ctx, f.to)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "UPDATE shard_identity SET epoch = $1 WHERE epoch < $1", f.epoch); err != nil {
+		return fmt.Errorf("%s: number the promotion: %w", f.to.name, err)
+	}
+	f.step("resume")
+	return f.resumePooler(ctx, f.shard)
+}
+
+// undo gives the primary back what it was, unless the other was promoted.
+func (f *failover) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+	defer cancel()
+	if f.decided {
+		f.out.say("           run  make failover SHARD=%d  again, which finishes it", f.shard)
+		return nil
+	}
+	undo := func() error {
+		if err := f.unfence(f.from); err != nil {
+			return err
+		}
+		if fileExists(f.dataDir(f.from)) && !f.takesWrites(ctx) {
+			err := f.cycle(ctx, f.from, stopTimeout)
+			if err == nil {
+				err = f.primaryReady(ctx, f.from)
+			}
+			if err != nil && !f.lost { // what was lost need not come back
+				return err
+			}
+		}
+		if err := f.resumePooler(ctx, f.shard); err != nil {
+			return err
+		}
+		return os.Remove(f.journal(f.shard))
+	}
+	if err := undo(); err != nil {
+		return fmt.Errorf("%s is fenced still; run  make failover SHARD=%d  or  make up  again: %w", f.from.name, f.shard, err)
+	}
+	f.out.say("           %s is the primary as before", f.from.name)
+	return nil
+}
+
+// takesWrites tells whether the old primary was not stopped yet.
+func (f *failover) takesWrites(ctx context.Context) bool {
+	recovering, _, err := f.identify(ctx, f.from)
+	return err == nil && !recovering
+}
+
+// finish has the rest follow the new primary.
+func (f *failover) finish(ctx context.Context) error {
+	if f.promoted.IsZero() { // a run before this one was killed, nobody knows where
+		if err := f.serve(ctx); err != nil {
+			return err
+		}
+	}
+	f.step("rebuild")
+	to, err := f.connect(ctx, f.to.addr)
+	if err != nil {
+		return err
+	}
+	defer to.Close(context.WithoutCancel(ctx))
+	if !f.promoted.IsZero() {
+		// Connections from when it was a replica end. Their owners look for one that is, and
+		// ask the primary until then. PgBouncer's are younger.
+		if _, err := to.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND backend_start < $2", f.cfg.DBUser, f.promoted); err != nil {
+			return err
+		}
+	}
+	if err := f.rebuild(ctx, to); err != nil {
+		return fmt.Errorf("%s serves; %s is not its replica yet: %w", f.to.name, f.from.name, err)
+	}
+	f.step("forget")
+	if err := os.Remove(f.journal(f.shard)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.console(ctx, f.shard, "RELOAD") // with the shared query_wait_timeout
+}
+
+// followTimeout is how long the old primary may take to follow the new one before it is
+// cloned from it.
+const followTimeout = 20 * time.Second
+
+// rebuild has the old primary follow the new one: as it is, if it has nothing that the new
+// one lacks.
+func (f *failover) rebuild(ctx context.Context, to *pgx.Conn) error {
+	if err := f.attach(ctx, to); err != nil {
+		f.out.say("           %s cannot follow as it is: %v", f.from.name, err)
+		if err := f.cloneAgain(ctx); err != nil {
+			return err
+		}
+	}
+	// A replica tells of the timeline it is on from its first restartpoint there on, for which
+	// the primary has to make a checkpoint. Until then no read is proven fresh.
+	var position string
+	if _, err := to.Exec(ctx, "CHECKPOINT"); err != nil {
+		return err
+	}
+	if err := to.QueryRow(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&position); err != nil {
+		return err
+	}
+	if err := f.awaitReplay(ctx, f.from, position); err != nil {
+		return err
+	}
+	from, err := f.connect(ctx, f.from.addr)
+	if err != nil {
+		return err
+	}
+	defer from.Close(context.WithoutCancel(ctx))
+	// The slot from its time as a primary would keep its log for ever.
+	if _, err := from.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active", slotName(f.shard)); err != nil {
+		return err
+	}
+	_, err = from.Exec(ctx, "CHECKPOINT")
+	return err
+}
+
+// attach tells the fenced server whom to follow, and waits until it is on the new timeline.
+func (f *failover) attach(ctx context.Context, to *pgx.Conn) error {
+	dir := f.dataDir(f.from)
+	if !fileExists(dir) {
+		return errors.New("its data folder is gone")
+	}
+	var timeline string
+	if err := to.QueryRow(ctx, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)").Scan(&timeline); err != nil {
+		return err
+	}
+	if err := f.follow(dir, f.to, f.shard); err != nil {
+		return err
+	}
+	if err := f.start(ctx, f.from.program()); err != nil {
+		return err
+	}
+	reloaded := false
+	last := errors.New("it does not answer")
+	waited := poll(ctx, followTimeout, func() bool {
+		var there bool
+		there, last = f.follows(ctx, timeline, &reloaded)
+		return there
+	})
+	if waited != nil && last == nil {
+		last = fmt.Errorf("it is not on timeline %s after %s", timeline, followTimeout)
+	}
+	return last
+}
+
+func (f *failover) follows(ctx context.Context, timeline string, reloaded *bool) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := f.connect(ctx, f.from.addr)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if !*reloaded {
+		if _, err := conn.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
+			return false, err
+		}
+		*reloaded = true
+	}
+	var there bool
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = ('x' || $1)::bit(32)::int)", timeline).Scan(&there)
+	return there, err
+}
+
+// cloneAgain makes the old primary a copy of the new one, and keeps what it had beside it:
+// nobody else may have that.
+func (f *failover) cloneAgain(ctx context.Context) error {
+	if said, err := f.supervisorctl(ctx, "stop", f.from.program()); err != nil && !strings.Contains(said, "not running") {
+		return fmt.Errorf("stop %s: %w: %s", f.from.name, err, said)
+	}
+	dir := f.dataDir(f.from)
+	if fileExists(dir) {
+		kept := dir + ".lost"
+		if err := os.RemoveAll(kept); err != nil {
+			return err
+		}
+		if err := os.Rename(dir, kept); err != nil {
+			return err
+		}
+		f.out.say("           what %s had is kept in %s", f.from.name, kept)
+	}
+	if err := f.cloneReplica(ctx, f.from); err != nil {
+		return err
+	}
+	if err := f.start(ctx, f.from.program()); err != nil {
+		return err
+	}
+	return f.replicaReady(ctx, f.from)
+}
+
+func (c *cluster) journal(shard int) string { return c.path("failover-" + fmt.Sprint(shard)) }
+
+func (f *failover) writeJournal() error {
+	path := f.journal(f.shard)
+	if err := os.WriteFile(path+".partial", fmt.Appendf(nil, "%s %d\n", f.to.name, f.epoch), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".partial", path); err != nil {
+		return err
+	}
+	return syncFolder(f.dir)
+}
+
+// readJournal takes over what a run before this one began.
+func (f *failover) readJournal() error {
+	text, err := os.ReadFile(f.journal(f.shard))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var name string
+	if _, err := fmt.Fscan(bytes.NewReader(text), &name, &f.epoch); err != nil {
+		return fmt.Errorf("%s: %w", f.journal(f.shard), err)
+	}
+	if f.to.name != name {
+		f.from, f.to = f.to, f.from
+	}
+	return nil
+}
