@@ -276,6 +276,22 @@ tests() {
       done' tests "$1"
 }
 
+# loadtest SUITE: from a container in the stack's network. The report belongs to who asked for it.
+loadtest() {
+  local results=${LOADTEST_RESULTS:-$PWD/loadtest/gatling/results} name options=() tty=(-T)
+  [ -n "${LOADTEST_URL:-}" ] || require_server
+  [ -n "$(docker image ls -q messenger-clone/loadtest)" ] || say building 'the load generator (the first time fetches Gatling, which takes minutes)'
+  build loadtest
+  mkdir -p "$results"
+  results=$(cd "$results" && pwd) # the same path in the container, so that what is said of it holds here
+  for name in USERS DURATION RAMP THINK_MS P95_MS P99_MS MAX_KO SEED LOADTEST_HEAP; do
+    [ -z "${!name:-}" ] || options+=(-e "$name")
+  done
+  [ ! -t 0 ] || [ ! -t 1 ] || tty=()
+  compose run --rm --no-deps ${tty[@]+"${tty[@]}"} --user "$(id -u):$(id -g)" -v "$results:$results" -e "LOADTEST_RESULTS=$results" \
+    -e "LOADTEST_URL=${LOADTEST_URL:-http://api:8080}" ${options[@]+"${options[@]}"} loadtest "$1"
+}
+
 # A label of their own: by compose's label they would be taken for a part of the stack.
 tests_label=messenger-clone.tests=yes
 
@@ -294,6 +310,7 @@ case ${1:-} in
   db-shell) db_shell "${SHARD:-0}" ;;
   migrate-make) migrate_make "${NAME:-}" ;;
   test | test-long | test-coverage | lint) tests "$1" ;;
+  loadtest-*) loadtest "${1#loadtest-}" ;;
   migrate-up | migrate-down | migrate-latest | migrate-status) tool migration "${1#migrate-}" ;;
   migration) tool "$@" ;; # scripts/migrate-shards.sh
   verify) tool verify ;;
