@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,9 +36,10 @@ const (
 //
 // It shuts when a request fails and none that the server was sent has been
 // answered since that one began. So a server that is slow, or has too much to do,
-// stays open: others are answered. One that waited for most of its time proves enough;
-// one that was cut or refused may have been unlucky (a single session was ended),
-// so there the gate first looks for itself.
+// stays open: others are answered. One that waited for most of its time proves enough,
+// if other servers answered this process meanwhile. Else the gate first looks for
+// itself: a request that was cut may have been unlucky (a single session was ended),
+// and where nobody is answered the machine is to blame.
 //
 // While it is shut it looks, over a connection of its own, until somebody answers.
 // So no request is spent on trying, and no write is left with an unknown outcome.
@@ -50,6 +52,7 @@ type gate struct {
 	patience time.Duration // of one look
 	inside   atomic.Int64  // requests that have a connection or wait for one
 	answers  atomic.Int64
+	all      *atomic.Int64 // answers of all servers to this process
 
 	shut    atomic.Bool
 	mu      sync.Mutex // held to shut, to open, and to begin and end looking
@@ -62,9 +65,9 @@ type gate struct {
 
 // newGate returns an open gate before a server that gives each request time,
 // usually, and of which as many connections are held as open says.
-func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, log *slog.Logger, tasks *tasks) *gate {
+func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, all *atomic.Int64, log *slog.Logger, tasks *tasks) *gate {
 	return &gate{
-		log: log.With("shard", shard, "server", server), look: look,
+		log: log.With("shard", shard, "server", server), look: look, all: all,
 		open: int64(open), ample: time / 2, patience: patience, tasks: tasks,
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: %d requests wait for it", server, ErrRefused, maxWaiting)},
@@ -75,16 +78,26 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 // a wait for the pool that ended, where nothing was sent, from a wait for the
 // answer: database/sql reports both by the bare context's error.
 func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+	since := g.now()
 	for attempt := 1; ; attempt++ {
-		again, err := g.try(ctx, func() error { return onConn(ctx, pool, ask) })
+		again, err := g.try(ctx, since, func() error { return onConn(ctx, pool, ask) })
 		if !again || attempt == maxAttempts {
 			return err
 		}
 	}
 }
 
-// try asks once, and tells whether nothing was sent and it had better be tried again.
-func (g *gate) try(ctx context.Context, ask func() error) (again bool, err error) {
+// beginning is when a request began, and how many answers there had been.
+type beginning struct {
+	at           time.Time
+	answers, all int64
+}
+
+func (g *gate) now() beginning { return beginning{time.Now(), g.answers.Load(), g.all.Load()} }
+
+// try asks once for a request that began then. It tells whether nothing was sent
+// and the request had better be tried again.
+func (g *gate) try(ctx context.Context, since beginning, ask func() error) (again bool, err error) {
 	if g.shut.Load() {
 		return false, g.away
 	}
@@ -92,26 +105,34 @@ func (g *gate) try(ctx context.Context, ask func() error) (again bool, err error
 	if g.inside.Add(1) > g.open+maxWaiting {
 		return false, g.full
 	}
-	began, before := time.Now(), g.answers.Load()
 	err = ask()
+	var unsent notSent
+	again = errors.Is(err, driver.ErrBadConn)
 	switch {
 	case isReply(err):
 		g.answers.Add(1)
+		g.all.Add(1)
 		if g.shut.Load() {
 			g.opened()
 		}
 		return false, err
 	case errors.Is(context.Cause(ctx), context.Canceled): // nobody waits any more: it says nothing
 		return false, err
-	case g.answers.Load() != before: // it answers others
-		var unsent notSent
-		return ctx.Err() == nil && (errors.As(err, &unsent) || errors.Is(err, driver.ErrBadConn)), err
+	case g.answers.Load() != since.answers: // it answers others
+		again = again || errors.As(err, &unsent)
 	case ctx.Err() == nil:
 		g.suspect(err, false)
-	case time.Since(began) >= g.ample:
-		g.suspect(err, true)
+		again = again || errors.As(err, &unsent) && isSlow(err) // a busy machine logs in slowly
+	case time.Since(since.at) >= g.ample:
+		g.suspect(err, g.all.Load() != since.all)
 	}
-	return errors.Is(err, driver.ErrBadConn), err
+	return again && ctx.Err() == nil, err
+}
+
+// isSlow tells an attempt that took too long from one that was refused.
+func isSlow(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {

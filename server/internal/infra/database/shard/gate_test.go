@@ -36,20 +36,29 @@ func testGate(t testing.TB, up *atomic.Bool) *gate {
 			return errAway
 		}
 		return nil
-	}, slog.New(slog.DiscardHandler), tasks)
+	}, new(atomic.Int64), slog.New(slog.DiscardHandler), tasks)
 }
 
-// waits is a request that is not answered.
+// once is a request that tries once.
+func (g *gate) once(ctx context.Context, ask func() error) (again bool, err error) {
+	return g.try(ctx, g.now(), ask)
+}
+
+// waits is a request that is not answered, while another server answers one.
 func (g *gate) waits(ctx context.Context, most time.Duration) error {
+	return g.waitsWhile(ctx, most, func() { g.all.Add(1) })
+}
+
+func (g *gate) waitsWhile(ctx context.Context, most time.Duration, happens func()) error {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	_, err := g.try(ctx, func() error { <-ctx.Done(); return ctx.Err() })
+	_, err := g.once(ctx, func() error { happens(); <-ctx.Done(); return ctx.Err() })
 	return err
 }
 
 // ends is a request that ends so, at once.
 func (g *gate) ends(ctx context.Context, how error) error {
-	_, err := g.try(ctx, func() error { return how })
+	_, err := g.once(ctx, func() error { return how })
 	return err
 }
 
@@ -106,7 +115,7 @@ func TestGateShutsAtTheDeadline(t *testing.T) {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}, slog.New(slog.DiscardHandler), tasks)
+		}, new(atomic.Int64), slog.New(slog.DiscardHandler), tasks)
 		_ = g.waits(t.Context(), testTime)
 		if !g.shut.Load() {
 			t.Error("the next request would wait as long")
@@ -138,6 +147,13 @@ func TestGateStaysOpen(t *testing.T) {
 		},
 		"a request that had little time": func(g *gate, _ *atomic.Bool, ctx context.Context) {
 			_ = g.waits(ctx, testTime/4)
+		},
+		"a machine on which nobody is answered": func(g *gate, up *atomic.Bool, ctx context.Context) {
+			up.Store(true)
+			_ = g.waitsWhile(ctx, testTime, func() {})
+			if g.shut.Load() {
+				t.Error("it shut before it looked")
+			}
 		},
 		"one that is slow among others": func(g *gate, _ *atomic.Bool, ctx context.Context) {
 			slow := make(chan struct{})
@@ -180,7 +196,7 @@ func TestGateOpensByAnswers(t *testing.T) {
 		g := testGate(t, &up)
 		late := make(chan error)
 		go func() {
-			_, err := g.try(t.Context(), func() error { <-time.After(testTime + time.Millisecond); return nil })
+			_, err := g.once(t.Context(), func() error { <-time.After(testTime + time.Millisecond); return nil })
 			late <- err
 		}()
 		_ = g.waits(t.Context(), testTime)
@@ -211,12 +227,15 @@ func TestGateTriesAgain(t *testing.T) {
 			{io.ErrUnexpectedEOF, false},
 			{nil, false},
 		} {
-			again, _ := g.try(t.Context(), func() error { _ = g.ends(t.Context(), nil); return test.err })
+			again, _ := g.once(t.Context(), func() error { _ = g.ends(t.Context(), nil); return test.err })
 			if again != test.want {
 				t.Errorf("%v: again = %t, want %t", test.err, again, test.want)
 			}
 		}
-		if again, _ := g.try(t.Context(), func() error { return notSent{&pgconn.ConnectError{}} }); again {
+		if again, _ := g.once(t.Context(), func() error { return notSent{context.DeadlineExceeded} }); !again || !g.looking {
+			t.Errorf("a login that was slow: again = %t, suspected = %t, want both", again, g.looking)
+		}
+		if again, _ := g.once(t.Context(), func() error { return notSent{&pgconn.ConnectError{}} }); again {
 			t.Error("nobody is answered, and it is tried again")
 		}
 	})
@@ -261,6 +280,23 @@ func TestGateBoundsWhatWaits(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+// TestLookIsPatient has less time to connect than a look has.
+func TestLookIsPatient(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.ParseConfig("postgres://u:p@" + listenSilently(t).addr + "/db?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.ConnectTimeout = time.Nanosecond
+	const patience = 100 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	began := time.Now()
+	if err := lookAt(ctx, conn, nil, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) < patience/2 {
+		t.Errorf("after %s: %v, want it to wait for about %s", time.Since(began), err, patience)
+	}
 }
 
 // silent takes connections and says nothing.
@@ -325,7 +361,7 @@ func BenchmarkGate(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := g.try(ctx, func() error { return nil }); err != nil {
+		if _, err := g.once(ctx, func() error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

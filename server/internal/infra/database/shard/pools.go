@@ -31,12 +31,12 @@ const (
 	connMaxIdleTime = 5 * time.Minute
 )
 
-func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.Conn) error, tasks *tasks) (*Shard, error) {
+func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.Conn) error, answers *atomic.Int64, tasks *tasks) (*Shard, error) {
 	s := &Shard{Name: node.Name, index: index, table: limits.Table, readTimeout: limits.ReadTimeout, maxLag: limits.MaxLag}
 	var err error
 	s.primaryGate = newGate(node.Name, fromPrimary, limits.WriteOpen, limits.RequestTimeout, limits.RequestTimeout, func(ctx context.Context) error {
 		return lookAt(ctx, node.Primary, admit, commitSomething)
-	}, limits.Log, tasks)
+	}, answers, limits.Log, tasks)
 	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, &s.primaryGate.inside, tasks,
 		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 			if limits.Table.Outdated(index) { // the pooler was pointed back, under the connection: a new one is refused
@@ -52,7 +52,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	}
 	s.replicaGate = newGate(node.Name, fromReplica, limits.ReadOpen, limits.ReadTimeout, limits.RequestTimeout, func(ctx context.Context) error {
 		return lookAt(ctx, node.Replica, admit, "SELECT 1")
-	}, limits.Log, tasks)
+	}, answers, limits.Log, tasks)
 	discard := limits.Table.Discard(index)
 	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, &s.replicaGate.inside, tasks,
 		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
@@ -78,8 +78,13 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 const commitSomething = "SELECT pg_logical_emit_message(true, 'messenger-look', '')"
 
 // lookAt tells whether the server can be logged in to, is the shard's, and does
-// the work. It goes past the pool, which may be full of requests that hang.
+// the work. It goes past the pool, which may be full of requests that hang, and
+// has all of ctx's time, for each of its addresses a part: a busy machine logs in slowly.
 func lookAt(ctx context.Context, server *pgx.ConnConfig, admit func(context.Context, *pgx.Conn) error, work string) (err error) {
+	server = server.Copy()
+	if end, ok := ctx.Deadline(); ok {
+		server.ConnectTimeout = max(server.ConnectTimeout, time.Until(end)/time.Duration(1+len(server.Fallbacks)))
+	}
 	conn, err := pgx.ConnectConfig(ctx, server)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,6 +61,7 @@ type Router struct {
 	table   *freshness.Table
 	private bool // the table is the Router's own
 	tasks   *tasks
+	warming time.Duration // at most, at the start
 }
 
 // privateLifetime bounds a write where nobody shares the table.
@@ -82,7 +84,7 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 		}
 		r.private, limits.Table = true, table
 	}
-	r.table = limits.Table
+	r.table, r.warming = limits.Table, limits.RequestTimeout
 	names := make([]string, 0, len(nodes))
 	for _, node := range nodes {
 		names = append(names, node.Name)
@@ -91,9 +93,9 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	guard := &Guard{Epochs: r.table}
+	guard, answers := &Guard{Epochs: r.table}, new(atomic.Int64)
 	for i, node := range nodes {
-		s, err := open(node, limits, i, guard.Admit(identities[i]), r.tasks)
+		s, err := open(node, limits, i, guard.Admit(identities[i]), answers, r.tasks)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), r.Close())
 		}

@@ -3,24 +3,19 @@ package shard
 import (
 	"context"
 	"sync"
-	"time"
 
 	"gorm.io/gorm"
 )
 
-const (
-	// warmConns are made to each server before the first request comes.
-	warmConns = 2
-	// warmTimeout is how long the start waits for servers that hang, or a machine
-	// that is busy. One that is not there says so at once.
-	warmTimeout = 2 * time.Second
-)
+// warmConns are made to each server before the first request comes, one after
+// the other: logins that are made all at once are all late.
+const warmConns = 2
 
 // Warm makes the first connections to every server, so that the first requests
 // need not. A server that cannot be reached is left out, and looked for from
-// then on.
+// then on: at once if it refuses, else after the time that a request has.
 func (r *Router) Warm(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.warming)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, s := range r.shards {
@@ -38,12 +33,15 @@ func (g *gate) warm(ctx context.Context, pool *gorm.DB) {
 	if err != nil {
 		return // whoever asks next is told
 	}
-	for range min(warmConns, g.open) {
+	for made := int64(0); made < min(warmConns, g.open); {
 		conn, err := db.Conn(ctx)
-		if err != nil {
+		switch {
+		case err == nil:
+			made++
+			defer conn.Close() // back to the pool, when all are there
+		case ctx.Err() != nil || !isSlow(err): // else the machine may be busy
 			g.suspect(err, false)
 			return
 		}
-		defer conn.Close() // back to the pool, when all are there
 	}
 }
