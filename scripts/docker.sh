@@ -322,6 +322,7 @@ case ${1:-} in
   databases-reload) databases_reload ;; # scripts/tune-postgres.sh
   databases-restart) databases_restart "$2" ;;
   seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
+  failover) echo 'make failover: moves roles between the native runtime'"'"'s servers; containers keep theirs so far' >&2; exit 2 ;;
   chaos) echo 'make chaos: kills and freezes processes of the native runtime; there is no such thing for containers yet. Try  make down  and  make dev chaos RUNTIME=native' >&2; exit 2 ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -124,9 +122,7 @@ func (c *cluster) failoverShard(ctx context.Context, shard int) error {
 
 // prepare finds what would make it fail while nothing has been changed.
 func (f *failover) prepare(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(ctx, connectTimeout)
-	recovering, _, err := f.identify(asking, f.from)
-	cancel()
+	recovering, err := f.askTwice(ctx)
 	var final finalError
 	if errors.As(err, &final) && fileExists(f.dataDir(f.from)) {
 		return fmt.Errorf("%s: %w", f.from.name, err)
@@ -165,6 +161,21 @@ func (f *failover) prepare(ctx context.Context) error {
 		return nil
 	}
 	return f.settle(ctx, to)
+}
+
+// askTwice asks the old primary, and once more if it was only slow: on a busy machine it may
+// be, and one that does not answer is killed.
+func (f *failover) askTwice(ctx context.Context) (recovering bool, err error) {
+	for range 2 {
+		asking, cancel := context.WithTimeout(ctx, connectTimeout)
+		recovering, _, err = f.identify(asking, f.from)
+		slow := asking.Err() != nil
+		cancel()
+		if err == nil || !slow {
+			break
+		}
+	}
+	return recovering, err
 }
 
 // settle leaves little to do for the time in which requests wait: little to write at the
@@ -293,109 +304,6 @@ func (f *failover) step(name string) {
 	}
 }
 
-// compare makes sure that the replica has everything that the fenced primary has, or
-// that this may be lost.
-func (f *failover) compare(ctx context.Context) error {
-	end, err := f.endOfLog(ctx)
-	if err == nil {
-		err = f.awaitReplay(ctx, f.to, end)
-	}
-	if err == nil {
-		return nil
-	}
-	gap := f.gap(context.WithoutCancel(ctx))
-	if !f.acceptLoss {
-		return fmt.Errorf("%s cannot send what it has: %w\n%s\nBring %s back, or accept that loss with  make failover SHARD=%d ACCEPT_LOSS=1",
-			f.from.name, err, gap, f.from.name, f.shard)
-	}
-	f.out.say("           lost: %s", gap)
-	return nil
-}
-
-// endOfLog returns up to where the fenced primary's log reaches, once it has read all of it.
-func (f *failover) endOfLog(ctx context.Context) (end string, err error) {
-	if !fileExists(f.dataDir(f.from)) {
-		return "", fmt.Errorf("its data folder %s is gone", f.dataDir(f.from))
-	}
-	// supervisord looks after its children once a second, or whenever it is asked something.
-	go func() { _, _ = f.supervisorctl(ctx, "status", f.from.program()) }()
-	limit := readyTimeout
-	if f.lost && f.acceptLoss {
-		limit = readyTimeout / 3 // enough for a server that starts at all
-	}
-	var last error
-	waited := poll(ctx, limit, func() bool {
-		end, last = f.askEnd(ctx)
-		return last == nil
-	})
-	if waited != nil {
-		return "", fmt.Errorf("it does not come up, fenced, within %s: %w\nThe end of %s:\n%s", limit, last, f.path("log", f.from.name+".log"), f.logTail(f.from.name))
-	}
-	return end, nil
-}
-
-func (f *failover) askEnd(ctx context.Context) (end string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := f.connect(ctx, f.from.addr)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	// A standby that follows nobody sleeps between looks for more log only when it has read
-	// all there is.
-	var standby, all bool
-	err = conn.QueryRow(ctx, `SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval')`).Scan(&standby, &all)
-	switch {
-	case err != nil:
-		return "", err
-	case !standby:
-		return "", errors.New("it has not been stopped yet")
-	case !all:
-		return "", errors.New("it still reads its log")
-	}
-	err = conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn()::text").Scan(&end)
-	return end, err
-}
-
-// awaitReplay waits until a standby has replayed its primary's log up to a position.
-func (f *failover) awaitReplay(ctx context.Context, i instance, position string) error {
-	conn, err := f.connect(ctx, i.addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	var at string
-	waited := poll(ctx, readyTimeout, func() bool {
-		var there bool
-		err = conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn()::text, pg_last_wal_replay_lsn() >= $1::pg_lsn", position).Scan(&at, &there)
-		return err != nil || there
-	})
-	if err == nil && waited != nil {
-		err = fmt.Errorf("%s has replayed the log up to %s of %s after %s", i.name, at, position, readyTimeout)
-	}
-	return err
-}
-
-// gap says what is known of the difference between the two.
-func (f *failover) gap(ctx context.Context) string {
-	conn, err := f.connect(ctx, f.to.addr)
-	if err != nil {
-		return "what " + f.to.name + " has is not known: " + err.Error()
-	}
-	defer conn.Close(ctx)
-	var position string
-	var last *time.Time
-	if err := conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn()::text, pg_last_xact_replay_timestamp()").Scan(&position, &last); err != nil {
-		return "what " + f.to.name + " has is not known: " + err.Error()
-	}
-	text := fmt.Sprintf("everything after %s in the log of %s, which is as far as %s has it", position, f.from.name, f.to.name)
-	if last != nil {
-		text += fmt.Sprintf(": what was written after %s, %s ago", last.UTC().Format(time.RFC3339Nano), time.Since(*last).Round(time.Millisecond))
-	}
-	return text
-}
-
 // serve numbers the promotion and lets everybody go on at the new primary.
 func (f *failover) serve(ctx context.Context) error {
 	f.step("number")
@@ -478,148 +386,4 @@ func (f *failover) finish(ctx context.Context) error {
 		return err
 	}
 	return f.console(ctx, f.shard, "RELOAD") // with the shared query_wait_timeout
-}
-
-// followTimeout is how long the old primary may take to follow the new one before it is
-// cloned from it.
-const followTimeout = 20 * time.Second
-
-// rebuild has the old primary follow the new one: as it is, if it has nothing that the new
-// one lacks.
-func (f *failover) rebuild(ctx context.Context, to *pgx.Conn) error {
-	if err := f.attach(ctx, to); err != nil {
-		f.out.say("           %s cannot follow as it is: %v", f.from.name, err)
-		if err := f.cloneAgain(ctx); err != nil {
-			return err
-		}
-	}
-	// A replica tells of the timeline it is on from its first restartpoint there on, for which
-	// the primary has to make a checkpoint. Until then no read is proven fresh.
-	var position string
-	if _, err := to.Exec(ctx, "CHECKPOINT"); err != nil {
-		return err
-	}
-	if err := to.QueryRow(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&position); err != nil {
-		return err
-	}
-	if err := f.awaitReplay(ctx, f.from, position); err != nil {
-		return err
-	}
-	from, err := f.connect(ctx, f.from.addr)
-	if err != nil {
-		return err
-	}
-	defer from.Close(context.WithoutCancel(ctx))
-	// The slot from its time as a primary would keep its log for ever.
-	if _, err := from.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active", slotName(f.shard)); err != nil {
-		return err
-	}
-	_, err = from.Exec(ctx, "CHECKPOINT")
-	return err
-}
-
-// attach tells the fenced server whom to follow, and waits until it is on the new timeline.
-func (f *failover) attach(ctx context.Context, to *pgx.Conn) error {
-	dir := f.dataDir(f.from)
-	if !fileExists(dir) {
-		return errors.New("its data folder is gone")
-	}
-	var timeline string
-	if err := to.QueryRow(ctx, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)").Scan(&timeline); err != nil {
-		return err
-	}
-	if err := f.follow(dir, f.to, f.shard); err != nil {
-		return err
-	}
-	if err := f.start(ctx, f.from.program()); err != nil {
-		return err
-	}
-	reloaded := false
-	last := errors.New("it does not answer")
-	waited := poll(ctx, followTimeout, func() bool {
-		var there bool
-		there, last = f.follows(ctx, timeline, &reloaded)
-		return there
-	})
-	if waited != nil && last == nil {
-		last = fmt.Errorf("it is not on timeline %s after %s", timeline, followTimeout)
-	}
-	return last
-}
-
-func (f *failover) follows(ctx context.Context, timeline string, reloaded *bool) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := f.connect(ctx, f.from.addr)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if !*reloaded {
-		if _, err := conn.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
-			return false, err
-		}
-		*reloaded = true
-	}
-	var there bool
-	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli = ('x' || $1)::bit(32)::int)", timeline).Scan(&there)
-	return there, err
-}
-
-// cloneAgain makes the old primary a copy of the new one, and keeps what it had beside it:
-// nobody else may have that.
-func (f *failover) cloneAgain(ctx context.Context) error {
-	if said, err := f.supervisorctl(ctx, "stop", f.from.program()); err != nil && !strings.Contains(said, "not running") {
-		return fmt.Errorf("stop %s: %w: %s", f.from.name, err, said)
-	}
-	dir := f.dataDir(f.from)
-	if fileExists(dir) {
-		kept := dir + ".lost"
-		if err := os.RemoveAll(kept); err != nil {
-			return err
-		}
-		if err := os.Rename(dir, kept); err != nil {
-			return err
-		}
-		f.out.say("           what %s had is kept in %s", f.from.name, kept)
-	}
-	if err := f.cloneReplica(ctx, f.from); err != nil {
-		return err
-	}
-	if err := f.start(ctx, f.from.program()); err != nil {
-		return err
-	}
-	return f.replicaReady(ctx, f.from)
-}
-
-func (c *cluster) journal(shard int) string { return c.path("failover-" + fmt.Sprint(shard)) }
-
-func (f *failover) writeJournal() error {
-	path := f.journal(f.shard)
-	if err := os.WriteFile(path+".partial", fmt.Appendf(nil, "%s %d\n", f.to.name, f.epoch), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".partial", path); err != nil {
-		return err
-	}
-	return syncFolder(f.dir)
-}
-
-// readJournal takes over what a run before this one began.
-func (f *failover) readJournal() error {
-	text, err := os.ReadFile(f.journal(f.shard))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var name string
-	if _, err := fmt.Fscan(bytes.NewReader(text), &name, &f.epoch); err != nil {
-		return fmt.Errorf("%s: %w", f.journal(f.shard), err)
-	}
-	if f.to.name != name {
-		f.from, f.to = f.to, f.from
-	}
-	return nil
 }
