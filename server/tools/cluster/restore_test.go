@@ -36,6 +36,9 @@ func TestRestore(t *testing.T) {
 	for round := range rounds {
 		load := startLoad(t, c)
 		load.await(t, 300)
+		if err := c.failover(t.Context(), "1"); err != nil { // the roles come back as they were made
+			t.Fatal(err)
+		}
 		dir := filepath.Join(t.TempDir(), "backup")
 		display := progress.New(os.Stderr)
 		known := load.acknowledged()

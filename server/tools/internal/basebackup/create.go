@@ -191,6 +191,13 @@ func (s *Shard) copyData(ctx context.Context, src Source, primary, dir string, d
 		return err
 	}
 	s.System = system[0]
+	if timeline := system[1]; timeline != "1" { // the first has none
+		history, err := ask(ctx, conn, "TIMELINE_HISTORY "+timeline)
+		if err != nil {
+			return err
+		}
+		s.History = history[1]
+	}
 	slot := "backup_" + strings.ToLower(rand.Text()[:12])
 	if _, err := ask(ctx, logConn, "CREATE_REPLICATION_SLOT "+slot+" TEMPORARY PHYSICAL RESERVE_WAL"); err != nil {
 		return err

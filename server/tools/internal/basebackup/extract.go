@@ -178,6 +178,11 @@ func (s *Shard) compare(dir string, sums map[string]string) error {
 
 // extractWAL cuts the log into the files that PostgreSQL reads. What follows the cut in the last one is zeros, where replay ends.
 func (s *Shard) extractWAL(ctx context.Context, dir, target string, bar *progress.Bar) error {
+	if s.History != "" {
+		if err := os.WriteFile(filepath.Join(target, "pg_wal", fmt.Sprintf("%08X.history", s.Timeline)), []byte(s.History), 0o600); err != nil {
+			return err
+		}
+	}
 	return unpack(filepath.Join(dir, s.walFile()), func(r io.Reader) error {
 		r = io.TeeReader(r, counted(ctx, bar))
 		for at := s.Start.segment(s.SegmentSize); at < s.Cut; at += LSN(s.SegmentSize) {

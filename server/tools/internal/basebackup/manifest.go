@@ -48,6 +48,7 @@ type Shard struct {
 	Database    string `json:"database"`
 	System      string `json:"system_identifier"`
 	Timeline    int    `json:"timeline"`
+	History     string `json:"timeline_history,omitempty"` // how it came to be: replicas ask for that, once there was a promotion
 	Start       LSN    `json:"start_lsn"`
 	Stop        LSN    `json:"stop_lsn"` // of the copy; from here on it is consistent
 	Cut         LSN    `json:"cut_lsn"`
