@@ -131,7 +131,9 @@ func TestStartWithoutAShard(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitHealth(t, s, "degraded", "unavailable", 200)
-	must[any](t, s, "GET", "/readyz", "", 200)
+	if ready := must[health](t, s, "GET", "/readyz", "", 200); len(ready.Shards) != 1 || ready.Shards[0].Name != "shard-0" || ready.Shards[0].Status != "unavailable" {
+		t.Errorf("/readyz says %+v, want shard-0 named as unavailable", ready)
+	}
 	created := 0
 	for i := range 50 {
 		email := fmt.Sprintf("early%d@example.com", i)

@@ -58,6 +58,16 @@ type shardHealthJSON struct {
 	Slot      *slotJSON   `json:"slot,omitempty"`
 }
 
+type readyJSON struct {
+	Status string             `json:"status"`
+	Shards []shardSummaryJSON `json:"shards,omitempty"` // those that do not serve in full
+}
+
+type shardSummaryJSON struct {
+	ShardName string `json:"shard_name"`
+	Status    string `json:"status"`
+}
+
 type serverJSON struct {
 	Status   string `json:"status"`
 	Error    string `json:"error,omitempty"`
@@ -101,7 +111,8 @@ func (h *Shards) Live(c fiber.Ctx) error {
 	return c.JSON(map[string]string{"status": "ok"})
 }
 
-// Ready answers GET /readyz: whether a load balancer should send requests here.
+// Ready answers GET /readyz: whether a load balancer should send requests here,
+// and which shards it will miss.
 func (h *Shards) Ready(c fiber.Ctx) error {
 	if h.draining.Load() {
 		return problems.Draining.Because("the server is draining")
@@ -113,7 +124,7 @@ func (h *Shards) Ready(c fiber.Ctx) error {
 	if health.Status() == entities.StatusUnavailable {
 		return problems.NoShard.Because("no shard serves")
 	}
-	return c.JSON(map[string]string{"status": "ok"})
+	return c.JSON(readyToJSON(health))
 }
 
 func statsToJSON(counts entities.ShardCounts, maxAge time.Duration) statsJSON {
@@ -128,6 +139,16 @@ func statsToJSON(counts entities.ShardCounts, maxAge time.Duration) statsJSON {
 		stats.Shards = append(stats.Shards, shardCountJSON{s.Shard, s.Users})
 	}
 	return stats
+}
+
+func readyToJSON(health entities.Health) readyJSON {
+	body := readyJSON{Status: "ok"}
+	for _, s := range health.Shards {
+		if status := s.Status(); status != entities.StatusOK {
+			body.Shards = append(body.Shards, shardSummaryJSON{s.Shard, string(status)})
+		}
+	}
+	return body
 }
 
 func healthToJSON(health entities.Health) healthJSON {

@@ -226,6 +226,18 @@ func TestDraining(t *testing.T) {
 	}
 }
 
+func TestReadyWithoutAShard(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.storage.shards = append(b.storage.shards, entities.ShardHealth{
+		Shard: "shard-1", Primary: entities.ServerHealth{Status: entities.StatusUnavailable, Fault: "is gone"},
+	})
+	const want = `{"status":"ok","shards":[{"shard_name":"shard-1","status":"unavailable"}]}`
+	if got := b.send(t, "GET", "/readyz", ""); got.status != 200 || got.body != want {
+		t.Errorf("got  %d %s\nwant 200 %s", got.status, got.body, want)
+	}
+}
+
 func TestNoShardServes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
