@@ -138,9 +138,9 @@ func newChaos(t *testing.T, cfg config.Config, only string) (*chaos, *bytes.Buff
 // TestPromisesAreKept is the short form of `make chaos`.
 func TestPromisesAreKept(t *testing.T) {
 	cfg := testcluster.Open(t)
-	only := "kill worker,kill shard-1,freeze shard-1-replica,make restart"
+	only := "kill worker,kill shard-1,freeze shard-1/replica,make restart"
 	if os.Getenv("TEST_LONG") != "" {
-		only = "worker,shard-1,pgbouncer-1,redis,make restart"
+		only = "worker,shard-1,pgbouncer-1,redis,make restart" // failovers have tests of their own
 	}
 	c, out := newChaos(t, cfg, only)
 	if err := c.run(t.Context()); err != nil {

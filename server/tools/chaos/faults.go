@@ -24,7 +24,7 @@ type fault struct {
 
 // allFaults are those of every part, where a shard is to suffer of shard i.
 func allFaults(cfg config.Config, i int) []fault {
-	primary, pooler := cfg.Shards[i].Name, fmt.Sprintf("pgbouncer-%d", i)
+	primary, replica, pooler := cfg.Shards[i].Name+"/primary", cfg.Shards[i].Name+"/replica", fmt.Sprintf("pgbouncer-%d", i)
 	shardAway, nothing := promise{refused: true}, promise{}
 	list := []fault{
 		killing("worker", promise{cut: true}),
@@ -37,7 +37,13 @@ func allFaults(cfg config.Config, i int) []fault {
 		freezing(pooler, shardAway),
 	}
 	if cfg.Shards[i].Replica != "" {
-		list = append(list, killing(primary+"-replica", nothing), freezing(primary+"-replica", nothing))
+		shard := fmt.Sprintf("SHARD=%d", i)
+		list = append(list,
+			killing(replica, nothing),
+			freezing(replica, nothing),
+			commanding("make failover", nothing, "failover", shard),
+			commanding("make failover, back", nothing, "failover", shard),
+		)
 	}
 	return append(list,
 		killing("redis", nothing),

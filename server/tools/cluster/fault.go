@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	ps "github.com/shirou/gopsutil/v4/process"
 )
@@ -15,8 +16,9 @@ import (
 const workerName = "worker" // any one of the API's
 
 // fault does to a service what `make chaos` wants done to it: kill (its keeper
-// starts it again), freeze all its processes, or thaw them. The API's are the
-// service messenger_server, which is its master alone, and one worker of it.
+// starts it again), freeze all its processes, or thaw them. A database may also be
+// named by its role, as shard-1/primary. The API's are the service messenger_server,
+// which is its master alone, and one worker of it.
 func (c *cluster) fault(ctx context.Context, deed, service string) error {
 	process, err := c.victim(ctx, service)
 	if err != nil {
@@ -50,15 +52,33 @@ func (c *cluster) victim(ctx context.Context, service string) (*ps.Process, erro
 		}
 		return aWorker(ctx, master)
 	}
-	running, err := c.running(ctx)
-	if err != nil {
-		return nil, err
+	for _, i := range c.primaries() {
+		if service == c.cfg.Shards[i.shard].Name+"/primary" {
+			service = i.name
+		}
 	}
-	p, ok := running[service]
-	if !ok {
-		return nil, fmt.Errorf("%s does not run; these do: %s, %s and %s", service, strings.Join(c.names(), " "), apiName, workerName)
+	for _, i := range c.replicas() {
+		if service == c.cfg.Shards[i.shard].Name+"/replica" {
+			service = i.name
+		}
 	}
-	return ps.NewProcessWithContext(ctx, int32(p.pid))
+	if !slices.Contains(c.names(), service) {
+		return nil, fmt.Errorf("there is no %s, but %s, %s and %s", service, strings.Join(c.names(), " "), apiName, workerName)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for { // one that was killed may be about to come back
+		running, err := c.running(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if p := running[service]; p.pid != 0 {
+			return ps.NewProcessWithContext(ctx, int32(p.pid))
+		}
+		if err := pause(ctx); err != nil {
+			return nil, fmt.Errorf("%s does not run: see `make ps`", service)
+		}
+	}
 }
 
 // aWorker is the first worker of those that stand still, so that thaw finds the one
