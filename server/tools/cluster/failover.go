@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	shards "github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
@@ -246,13 +247,20 @@ func (f *failover) switchOver(ctx context.Context) error {
 		return err
 	}
 	f.step("pause")
-	if err := f.pausePooler(ctx, f.shard); err != nil && !f.lost {
-		return fmt.Errorf("transactions did not end within %s, try again: %w", pauseTimeout, err)
+	if !f.lost {
+		if err := f.pause(ctx); err != nil {
+			return err
+		}
 	}
 	f.step("stop")
 	if !f.fenced {
 		if err := f.stop(ctx); err != nil {
 			return err
+		}
+	}
+	if f.lost { // only now: transactions at a server that hangs do not end before that does
+		if err := f.pause(ctx); err != nil {
+			f.out.say("           requests are not held back: %v", err)
 		}
 	}
 	f.step("compare")
@@ -267,8 +275,12 @@ func (f *failover) switchOver(ctx context.Context) error {
 	defer to.Close(context.WithoutCancel(ctx))
 	f.decided = true
 	var promoted bool
-	if err := to.QueryRow(ctx, "SELECT pg_promote(true, 30)").Scan(&promoted); err != nil || !promoted {
-		return fmt.Errorf("%s was not promoted within 30 s: %w", f.to.name, err)
+	err = to.QueryRow(ctx, "SELECT pg_promote(true, 30)").Scan(&promoted)
+	if err == nil && !promoted {
+		err = errors.New("was not promoted within 30 s")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.to.name, err)
 	}
 	if err := to.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&f.promoted); err != nil {
 		return err
@@ -295,6 +307,14 @@ func (f *failover) stop(ctx context.Context) error {
 		return nil
 	}
 	return f.cycle(ctx, f.from, 0)
+}
+
+func (f *failover) pause(ctx context.Context) error {
+	err := f.pausePooler(ctx, f.shard)
+	if pgconn.Timeout(err) {
+		err = fmt.Errorf("transactions did not end within %s, try again: %w", pauseTimeout, err)
+	}
+	return err
 }
 
 // step is where a test looks in.
@@ -346,7 +366,7 @@ func (f *failover) undo(ctx context.Context) error {
 		return os.Remove(f.journal(f.shard))
 	}
 	if err := undo(); err != nil {
-		return fmt.Errorf("%s is fenced still; run  make failover SHARD=%d  or  make up  again: %w", f.from.name, f.shard, err)
+		return fmt.Errorf("this was not undone to the end; make failover SHARD=%d  or  make up  goes on with it: %w", f.shard, err)
 	}
 	f.out.say("           %s is the primary as before", f.from.name)
 	return nil

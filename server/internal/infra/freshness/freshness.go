@@ -57,6 +57,14 @@
 // time, but it discards the statistics. A connection ends with its incarnation,
 // so each is asked once, and compared with the proof it is to be used under.
 //
+// # Promotions
+//
+// A replica that is promoted still has what was proven of it, but is none any more: the
+// sampler lets go of it and looks for the server that is. Positions are compared on one
+// timeline only, since another one's may be further and lack what was written before. A
+// standby tells the timeline of its last restartpoint, so it is proven of only after its
+// first one on the new timeline.
+//
 // # Clocks
 //
 // The offset of a primary's clock is measured with every sample, and by the
