@@ -50,7 +50,7 @@ SELECT current_setting('track_activities')::bool AND current_setting('synchronou
        pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,
        substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8),
        (SELECT system_identifier FROM pg_control_system()),
-       coalesce((SELECT (to_jsonb(i)->>'epoch')::bigint FROM shard_identity AS i), 0)
+       coalesce((SELECT (to_jsonb(i)->>'epoch')::bigint FROM shard_identity AS i), 1)
   FROM running`
 
 const replicaQuery = `

@@ -23,9 +23,9 @@ type Identity struct {
 }
 
 // IdentityQuery reads the cluster's id, the Identity, and the epoch: how often a replica
-// was promoted, 0 where the schema is older than that (000010).
+// was promoted, counted from firstEpoch, also where the schema is older than that (000010).
 const IdentityQuery = `SELECT cluster_id::text, shard_name, shard_index, shard_count, virtual_nodes, ring_checksum,
-       coalesce((to_jsonb(i)->>'epoch')::bigint, 0) FROM shard_identity AS i`
+       coalesce((to_jsonb(i)->>'epoch')::bigint, 1) FROM shard_identity AS i`
 
 // Identities are those of shards with the given names, in that order.
 func Identities(names []string) ([]Identity, error) {

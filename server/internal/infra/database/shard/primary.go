@@ -35,6 +35,11 @@ func ConnectPrimary(ctx context.Context, addrs []string, connect func(ctx contex
 	return found[chosen].conn, nil
 }
 
+// firstEpoch is that of a shard whose replica was never promoted. One whose schema
+// does not know epochs, yet or any more, counts as of that: its replica may hear of a
+// migration a moment later.
+const firstEpoch = 1
+
 // server is what one said of itself.
 type server struct {
 	addr    string
@@ -52,6 +57,7 @@ func ask(ctx context.Context, addr string, connect func(ctx context.Context, add
 	if s.err = s.conn.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&s.standby); s.err == nil {
 		s.epoch, s.err = Epoch(ctx, s.conn)
 	}
+	s.epoch = max(s.epoch, firstEpoch)
 	return s
 }
 
