@@ -55,9 +55,8 @@ case $command in
   databases-restart) exec ../.build/cluster restart-databases "$2" ;;
   seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   lint) exec ../scripts/lint.sh ;;
-  # Four packages at a time on any machine: most of them wait for their turn on the cluster.
-  test) exec ../.build/cluster test -- go test -race -shuffle=on -p 4 -timeout 30m ./... ;;
-  test-long) TEST_LONG=1 exec ../.build/cluster test -- go test -race -shuffle=on -p 4 -timeout 170m ./... ;;
+  test) exec ../.build/cluster test -- ../scripts/test-packages.sh -race -shuffle=on -timeout 30m ;;
+  test-long) TEST_LONG=1 exec ../.build/cluster test -- ../scripts/test-packages.sh -race -shuffle=on -timeout 170m ;;
   test-coverage)
     ../.build/cluster test -- go test -race -shuffle=on -p 4 -timeout 30m -coverpkg=./... -coverprofile=../coverage.out ./...
     go tool cover -html=../coverage.out -o ../coverage.html
