@@ -104,6 +104,11 @@ loadtest-clean: ## remove all reports
 loadtest-help: ## all load tests with their sizes
 	@scripts/loadtest-env.sh help
 
+##@ Benchmarks
+.PHONY: bench-micro
+bench-micro: ## Go benchmarks of what every request passes through, compared with the run before
+	$(stack) bench-micro
+
 ##@ Tests
 .PHONY: test test-long test-coverage lint
 test: lint ## lint, then every test, against a cluster of its own

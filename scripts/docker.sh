@@ -323,6 +323,7 @@ case ${1:-} in
   databases-restart) databases_restart "$2" ;;
   seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   failover) echo 'make failover: moves roles between the native runtime'"'"'s servers; containers keep theirs so far' >&2; exit 2 ;;
+  bench*) echo "make $1: is for the native runtime. Try it with RUNTIME=native" >&2; exit 2 ;;
   chaos) echo 'make chaos: kills and freezes processes of the native runtime; there is no such thing for containers yet. Try  make down  and  make dev chaos RUNTIME=native' >&2; exit 2 ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac

@@ -54,6 +54,7 @@ case $command in
   databases-reload) exec ../.build/cluster reload ;; # scripts/tune-postgres.sh
   databases-restart) exec ../.build/cluster restart-databases "$2" ;;
   seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
+  bench-micro) exec ../scripts/bench-micro.sh ;;
   lint) exec ../scripts/lint.sh ;;
   test) exec ../.build/cluster test -- ../scripts/test-packages.sh -race -shuffle=on -timeout 30m ;;
   test-long) TEST_LONG=1 exec ../.build/cluster test -- ../scripts/test-packages.sh -race -shuffle=on -timeout 170m ;;

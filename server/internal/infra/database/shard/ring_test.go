@@ -162,12 +162,3 @@ func FuzzOwner(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkOwner(b *testing.B) {
-	r := mustRing(b, names(5))
-	key := uuid.NewString()
-	b.ReportAllocs()
-	for b.Loop() {
-		r.Owner(key)
-	}
-}
