@@ -109,12 +109,16 @@ func (c *cluster) startGroup(ctx context.Context, name string) error {
 	return c.start(ctx, name+":*")
 }
 
+// start starts programs and groups, side by side: of several names supervisorctl
+// would wait for one after the other.
 func (c *cluster) start(ctx context.Context, names ...string) error {
-	said, err := c.supervisorctl(ctx, append([]string{"start"}, names...)...)
-	if err != nil && !strings.Contains(said, "already started") && !strings.Contains(said, ": started") && !strings.Contains(said, "spawn error") {
-		return fmt.Errorf("start %s: %w: %s", strings.Join(names, " "), err, said)
-	}
-	return nil // a process that fails to start is reported, with its log, by whoever awaits it
+	return awaitAll(ctx, names, func(ctx context.Context, name string) error {
+		said, err := c.supervisorctl(ctx, "start", name)
+		if err != nil && !strings.Contains(said, "already started") && !strings.Contains(said, ": started") && !strings.Contains(said, "spawn error") {
+			return fmt.Errorf("start %s: %w: %s", name, err, said)
+		}
+		return nil // a process that fails to start is reported, with its log, by whoever awaits it
+	})
 }
 
 // processes asks supervisord for every process; none when it does not run.
