@@ -12,6 +12,14 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/progress"
 )
 
+// TestBackup makes one backup of the cluster, which takes a while, for all that is asked of it.
+func TestBackup(t *testing.T) {
+	cfg, m, dir := mustCreate(t)
+	t.Run("what cannot be is refused", func(t *testing.T) { testRefusals(t, cfg, m, dir) })
+	t.Run("every file is compared", func(t *testing.T) { testExtract(t, m, dir) })
+	t.Run("damage is found", func(t *testing.T) { testDamage(t, cfg, m, dir) })
+}
+
 func mustCreate(t *testing.T) (config.Config, *Manifest, string) {
 	t.Helper()
 	testcluster.Open(t)
@@ -29,9 +37,9 @@ func mustCreate(t *testing.T) (config.Config, *Manifest, string) {
 	return cfg, m, dir
 }
 
-// TestDamageIsFound: in every file of a backup, and in what it is held against.
-func TestDamageIsFound(t *testing.T) {
-	cfg, made, dir := mustCreate(t)
+// testDamage damages every file of a backup, and then takes one away.
+func testDamage(t *testing.T, cfg config.Config, made *Manifest, dir string) {
+	t.Helper()
 	display := progress.New(os.Stderr)
 	defer display.Stop()
 	m, err := Read(dir)
@@ -74,9 +82,9 @@ func TestDamageIsFound(t *testing.T) {
 	}
 }
 
-// TestExtractComparesEveryFile with the list that PostgreSQL made, whatever our own checksums say.
-func TestExtractComparesEveryFile(t *testing.T) {
-	_, m, dir := mustCreate(t)
+// testExtract compares every file with the list that PostgreSQL made, whatever our own checksums say.
+func testExtract(t *testing.T, m *Manifest, dir string) {
+	t.Helper()
 	display := progress.New(os.Stderr)
 	defer display.Stop()
 	extract := func() error {
@@ -95,10 +103,11 @@ func TestExtractComparesEveryFile(t *testing.T) {
 	if err := extract(); err == nil || !strings.Contains(err.Error(), "PG_VERSION_NOT") {
 		t.Errorf("a file that is listed and not there: got %v", err)
 	}
+	mustWrite(t, path, list)
 }
 
-func TestRefusals(t *testing.T) {
-	cfg, m, dir := mustCreate(t)
+func testRefusals(t *testing.T, cfg config.Config, m *Manifest, dir string) {
+	t.Helper()
 	display := progress.New(os.Stderr)
 	defer display.Stop()
 	if _, err := Create(t.Context(), SourceOf(cfg), dir, display); err == nil || !strings.Contains(err.Error(), "is there already") {
