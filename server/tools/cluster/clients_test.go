@@ -21,6 +21,10 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 )
 
+// busy is how long a write may take on a machine that is busy, where everything
+// takes longer, what is proved too.
+const busy = 20 * time.Second
+
 // clients create, change and read users through an API of their own.
 type clients struct {
 	url      string
@@ -39,7 +43,7 @@ type clients struct {
 func startClients(t *testing.T, c *cluster, count int) *clients {
 	t.Helper()
 	cfg := c.cfg
-	cfg.RequestTimeout = 20 * time.Second // on a busy machine everything takes longer, what is proved too
+	cfg.RequestTimeout = busy
 	table, err := freshness.CreatePrivate(len(cfg.Shards), cfg.RequestTimeout)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/basebackup"
 	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/progress"
@@ -102,7 +104,11 @@ func startLoad(t *testing.T, c *cluster) *load {
 		}
 		nodes = append(nodes, shard.Node{Name: s.Name, Primary: pooler})
 	}
-	router, err := shard.NewRouter(nodes, shard.Limits{WriteOpen: 8, WriteIdle: 8, ReadOpen: 1, ReadIdle: 1})
+	table, err := freshness.CreatePrivate(len(nodes), busy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := shard.NewRouter(nodes, shard.Limits{WriteOpen: 8, WriteIdle: 8, ReadOpen: 1, ReadIdle: 1, Table: table})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +124,7 @@ func startLoad(t *testing.T, c *cluster) *load {
 	}
 	t.Cleanup(func() {
 		l.stop()
-		if err := router.Close(); err != nil {
+		if err := errors.Join(router.Close(), table.Close()); err != nil {
 			t.Error(err)
 		}
 	})
