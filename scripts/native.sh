@@ -56,8 +56,8 @@ case $command in
   seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
   bench-micro) exec ../scripts/bench-micro.sh ;;
   lint) exec ../scripts/lint.sh ;;
-  test) exec ../.build/cluster test -- ../scripts/test-packages.sh -race -shuffle=on -timeout 30m ;;
-  test-long) TEST_LONG=1 exec ../.build/cluster test -- ../scripts/test-packages.sh -race -shuffle=on -timeout 170m ;;
+  test) exec ../.build/cluster test 3 -- ../scripts/test-packages.sh -race -shuffle=on -timeout 30m ;;
+  test-long) TEST_LONG=1 exec ../.build/cluster test 3 -- ../scripts/test-packages.sh -race -shuffle=on -timeout 170m ;;
   test-coverage)
     ../.build/cluster test -- go test -race -shuffle=on -p 4 -timeout 30m -coverpkg=./... -coverprofile=../coverage.out ./...
     go tool cover -html=../coverage.out -o ../coverage.html

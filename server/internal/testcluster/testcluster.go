@@ -6,32 +6,34 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sys/unix"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 )
 
-// Open returns the settings of the cluster and empties its tables, which are
-// then the test's own until it ends. Without a cluster the test is skipped,
-// except in CI, where it fails.
+// Open returns the settings of a cluster, which the environment has, too, and
+// empties its tables. It is the test's own until that ends. Without a cluster the test is
+// skipped, except in CI, where it fails.
 func Open(t testing.TB) config.Config {
 	t.Helper()
-	if os.Getenv("TEST_CLUSTER") == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("TEST_CLUSTER is not set: CI must not pass over the tests that need databases")
-		}
-		t.Skip("needs databases: run `make test`")
+	Need(t)
+	environ, release, err := take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		t.Setenv(name, value)
 	}
 	cfg, err := config.LoadEnv("DB_PASSWORD", "DB_OWNER_PASSWORD")
 	if err != nil {
 		t.Fatal(err)
 	}
-	takeTurns(t)
 	for i := range cfg.Shards {
 		conn := Primary(t, cfg, i)
 		for _, table := range []string{"users", "email_claims", "idempotency_keys", "idempotent_creates", "seed_chunks"} {
@@ -41,18 +43,15 @@ func Open(t testing.TB) config.Config {
 	return cfg
 }
 
-// takeTurns gives one test at a time, of all packages that run side by side, the
-// cluster. It is no lock of a database, which a test may kill, but a file's, which
-// goes with the process.
-func takeTurns(t testing.TB) {
+// Need skips the test where there is no cluster, but not in CI.
+func Need(t testing.TB) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(os.Getenv("STATE_DIR"), "tests.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatalf("lock %s: %v", f.Name(), err)
+	switch {
+	case os.Getenv(variable) != "":
+	case os.Getenv("CI") != "":
+		t.Fatal(variable + " is not set: CI must not pass over the tests that need databases")
+	default:
+		t.Skip("needs databases: run `make test`")
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
 // TestCluster runs a cluster of one shard through its faults. Its parts build on
@@ -165,12 +166,7 @@ func TestCluster(t *testing.T) {
 // startTestCluster starts a cluster that ends with the test.
 func startTestCluster(t *testing.T, shards int) *cluster {
 	t.Helper()
-	if os.Getenv("TEST_CLUSTER") == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("TEST_CLUSTER is not set: CI must not pass over the tests that need databases")
-		}
-		t.Skip("TEST_CLUSTER is not set: `make test` sets it")
-	}
+	testcluster.Need(t)
 	// Not t.TempDir: the databases' account could not enter it.
 	dir, err := os.MkdirTemp("", testPrefix) //nolint:usetesting // see above
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 )
 
@@ -34,7 +35,8 @@ const usage = `usage: cluster COMMAND
                 what make chaos does to a service, or to one worker of the API
   failover I    promote shard I's replica and make its primary the replica (ACCEPT_LOSS=1 after a loss)
   db-shell I    psql on shard I's primary, as the schema's owner
-  test -- CMD   run CMD beside a cluster of its own, which is removed afterwards
+  test [N] -- CMD
+                run CMD beside N clusters of its own (1), which are removed afterwards
 `
 
 // errUsage is returned for a command line that makes no sense.
@@ -78,10 +80,16 @@ func run(ctx context.Context, args []string) error {
 		}
 		return fetchPostgres(args[1])
 	case "test":
-		if len(args) < 3 || args[1] != "--" {
+		number, command := 1, args[1:]
+		if len(command) > 0 {
+			if n, err := strconv.Atoi(command[0]); err == nil {
+				number, command = n, command[1:]
+			}
+		}
+		if number < 1 || len(command) < 2 || command[0] != "--" {
 			return errUsage
 		}
-		return runTests(ctx, args[2:])
+		return runTests(ctx, number, command[1:])
 	}
 
 	c, err := open()

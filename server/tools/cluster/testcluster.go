@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -22,54 +23,87 @@ const (
 	aliveFile  = "alive" // is locked as long as the cluster's program lives
 )
 
-// runTests runs a command beside a cluster of its own: real primaries,
-// replicas, poolers and Redis on free ports, in a temporary folder, with
-// passwords of its own. The command finds it by the settings in its environment, with
-// TEST_CLUSTER=1. However this program ends, the cluster stops.
-func runTests(ctx context.Context, args []string) (err error) {
-	c, err := openTest()
-	if err != nil {
-		return err
-	}
-	lock, err := os.OpenFile(c.path(aliveFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := flock(lock); err != nil {
-		return fmt.Errorf("lock %s: %w", lock.Name(), err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
-
+// runTests runs a command beside clusters of its own: real primaries, replicas,
+// poolers and Redis on free ports, in temporary folders, with passwords of their
+// own. The command finds their settings in the files that TEST_CLUSTER lists, and those of
+// the first in its environment, too. However this program ends, the clusters stop.
+func runTests(ctx context.Context, number int, args []string) (err error) {
 	began := time.Now()
-	if err := c.prepare(ctx); err != nil {
-		return err
+	var list []*cluster
+	var files []string
+	for range number { // one after the other, by the main thread: see dieWithParent
+		c, stop, failed := holdTest(ctx)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		if len(list) > 0 {
+			c.out = newSteps(io.Discard) // it would say the same
+		}
+		list, files = append(list, c), append(files, c.path("settings"))
 	}
-	if _, err := c.writeFiles(false); err != nil {
-		return err
-	}
-	if err := c.initPrimaries(ctx); err != nil {
-		return err
-	}
-	stop, err := c.superviseHere(ctx)
+	err = awaitAll(ctx, list, func(ctx context.Context, c *cluster) error {
+		if err := c.startGroups(ctx); err != nil {
+			return err
+		}
+		if err := c.migrate(ctx); err != nil {
+			return err
+		}
+		return os.WriteFile(c.path("settings"), []byte(strings.Join(c.testEnviron(), "\n")), 0o600)
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	if err := c.startGroups(ctx); err != nil {
-		return err
-	}
-	for _, entry := range append(c.cfg.Environ(), "TEST_CLUSTER=1", "TEST_SUPERVISOR="+c.supervisorFile()) {
+	environ := append(list[0].testEnviron(), "TEST_CLUSTER="+strings.Join(files, string(filepath.ListSeparator)))
+	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
 	}
-	if err := c.migrate(ctx); err != nil {
-		return err
-	}
-	c.out.say("ready      a test cluster of %d shards in %s after %.1f s", len(c.cfg.Shards), c.dir, time.Since(began).Seconds())
+	list[0].out.say("ready      %s of %d shards after %.1f s", count(number, "test cluster", "test clusters"), testShards, time.Since(began).Seconds())
 	return runCommand(ctx, args)
+}
+
+// holdTest makes a test cluster and starts its supervisord, which starts nothing
+// yet. The function that it returns stops and removes it.
+func holdTest(ctx context.Context) (held *cluster, stop func() error, err error) {
+	c, err := openTest()
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := os.OpenFile(c.path(aliveFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(c.dir))
+	}
+	remove := func() error { return errors.Join(os.RemoveAll(c.dir), lock.Close()) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, remove())
+		}
+	}()
+	if err := flock(lock); err != nil {
+		return nil, nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	if err := c.prepare(ctx); err != nil {
+		return nil, nil, err
+	}
+	if _, err := c.writeFiles(false); err != nil {
+		return nil, nil, err
+	}
+	if err := c.initPrimaries(ctx); err != nil {
+		return nil, nil, err
+	}
+	stopProcesses, err := c.superviseHere(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, func() error { return errors.Join(stopProcesses(), remove()) }, nil
+}
+
+// testEnviron is what tests know a cluster by.
+func (c *cluster) testEnviron() []string {
+	return append(c.cfg.Environ(), "TEST_SUPERVISOR="+c.supervisorFile())
 }
 
 // openTest makes the settings and the folder of a test cluster.

@@ -266,7 +266,7 @@ func (c *cluster) build(ctx context.Context) error {
 func (c *cluster) migrate(ctx context.Context) error {
 	return c.out.step("migrating", "migrated", count(len(c.cfg.Shards), "shard", "shards"), func() error {
 		cmd := exec.CommandContext(ctx, filepath.Join(c.root, ".build", "migration"), "up")
-		cmd.Dir = filepath.Join(c.root, "server")
+		cmd.Dir, cmd.Env = filepath.Join(c.root, "server"), append(os.Environ(), c.cfg.Environ()...)
 		said, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("migration up: %w\n%s", err, said)

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
 // bench is a schema of the test's own on every shard of the test cluster, and runs of the tool in it.
@@ -28,12 +28,7 @@ type bench struct {
 
 func setup(t testing.TB) *bench {
 	t.Helper()
-	if os.Getenv("TEST_CLUSTER") == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("TEST_CLUSTER is not set: CI must not pass over the tests that need databases")
-		}
-		t.Skip("needs databases: run `make test`")
-	}
+	testcluster.Need(t)
 	cfg, err := config.LoadEnv("DB_OWNER_PASSWORD")
 	require.NoError(t, err)
 

@@ -14,12 +14,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(mainVariable) != "" {
 		main()
 		os.Exit(0)
+	}
+	// The tests are parallel, each in a schema of its own.
+	if err := testcluster.TakeForPackage(); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
