@@ -56,7 +56,12 @@ func command(t testing.TB, settings ...string) *exec.Cmd {
 // start starts the API and waits until every worker and every shard is ready.
 func start(t testing.TB, settings ...string) *server {
 	t.Helper()
-	s := &server{cmd: command(t, settings...), ended: make(chan struct{}), errs: new(output)}
+	return startProgram(t, command(t, settings...))
+}
+
+func startProgram(t testing.TB, cmd *exec.Cmd) *server {
+	t.Helper()
+	s := &server{cmd: cmd, ended: make(chan struct{}), errs: new(output)}
 	s.cmd.Stderr = s.errs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
