@@ -3,7 +3,7 @@
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
 # offers that). loadtest: only Maven and a JDK. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv, for Schemathesis,
-# and for CI Maven. On Debian and
+# and for CI Maven; for CI and test-long pgbench. On Debian and
 # Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -54,6 +54,8 @@ case $1 in test*)
   has gcc || packages+=' gcc libc6-dev'
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=' python3-venv'
   [ -z "${CI:-}" ] || packages+=" $(gatling apt)" # a newcomer's tests pass over Gatling; CI's do not
+  # Nor over pgbench, which comes with a whole server. Debian has one that only says that there is none.
+  if [[ -n ${CI:-} || $1 = test-long ]] && ! pgbench --version >/dev/null 2>&1; then packages+=' postgresql-contrib'; fi
   ;;
 esac
 
@@ -94,7 +96,7 @@ if [ ! -e $policy ]; then
   made+=($policy)
 fi
 for p; do
-  if [[ $p == postgresql-16 ]]; then
+  if [[ $p == postgresql-16 || $p == postgresql-contrib ]]; then
     mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/messenger-clone.conf
     made+=(/etc/postgresql-common/createcluster.d/messenger-clone.conf)
