@@ -227,13 +227,14 @@ func (b *bundle) pauseAt(t testing.TB, n int, run func(ctx context.Context, user
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &paused{arrived: make(chan struct{}), resume: make(chan struct{}), done: make(chan error, 1), cancel: cancel}
 	passed := 0
-	users := &ShardedUsers{router: b.router, countTimeout: b.countTimeout, reached: func(_ context.Context, step string) {
+	users := NewShardedUsers(b.router, b.countTimeout)
+	users.reached = func(_ context.Context, step string) {
 		if passed++; passed == n {
 			p.step = step
 			close(p.arrived)
 			<-p.resume
 		}
-	}}
+	}
 	go func() { p.done <- run(ctx, users) }()
 	select {
 	case <-p.arrived:

@@ -119,7 +119,8 @@ func (s *scene) peek(ctx context.Context, email entities.Email) *claimRow {
 func (b *bundle) steps(t testing.TB, d deed) (n int) {
 	t.Helper()
 	s := newScene(t, b)
-	users := &ShardedUsers{router: b.router, reached: func(context.Context, string) { n++ }}
+	users := NewShardedUsers(b.router, b.countTimeout)
+	users.reached = func(context.Context, string) { n++ }
 	s.wantKinds(t, d, d.do(t.Context(), s, users))
 	return n
 }

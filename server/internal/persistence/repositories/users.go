@@ -3,13 +3,10 @@ package repositories
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgtype"
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
@@ -24,6 +21,7 @@ import (
 // to the primary, but for changes of an address; reads ask the replica first.
 type ShardedUsers struct {
 	router       *shard.Router
+	users        map[*shard.Shard]together
 	countTimeout time.Duration
 	reached      func(ctx context.Context, step string) // set by tests, which stop a write between its statements
 }
@@ -33,7 +31,17 @@ var _ repositories.Users = (*ShardedUsers)(nil)
 // NewShardedUsers returns the users behind the router. A replica may take
 // countTimeout to count its users.
 func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedUsers {
-	return &ShardedUsers{router: router, countTimeout: countTimeout}
+	r := &ShardedUsers{router: router, users: make(map[*shard.Shard]together), countTimeout: countTimeout}
+	for _, s := range router.All() {
+		r.users[s] = together{byID: shard.NewLookups(s, userByID, usersByID), create: shard.NewInserts(s, keysOf, insertUsers)}
+	}
+	return r
+}
+
+// together are the statements of one shard that requests share.
+type together struct {
+	byID   *shard.Lookups[uuid.UUID, userRow]
+	create *shard.Inserts[entities.User]
 }
 
 // NewID draws an id for a new user from UUIDv7s: the user is then born on the
@@ -42,18 +50,10 @@ func (r *ShardedUsers) NewID(email entities.Email) (uuid.UUID, error) {
 	return r.router.NewID(email.Key(), uuid.NewV7)
 }
 
-// selectUser is read past GORM's model, whose reflection costs as much as all
-// else that a read does here. The id is pgx's own type, which it does not take
-// through text.
-const selectUser = `SELECT id, name, email, created_at, updated_at, version FROM users WHERE id = ?`
-
 // ByID implements repositories.Users.
 func (r *ShardedUsers) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
 	s := r.owner(ctx, id)
-	var row userRow
-	err := s.Read(ctx, id.String(), func(db *gorm.DB) error {
-		return found(db.Raw(selectUser, pgtype.UUID{Bytes: id, Valid: true}).Row().Scan(row.columns()...))
-	})
+	row, err := r.users[s].byID.Get(ctx, id.String(), id)
 	if err != nil {
 		return entities.User{}, translate(s.Name, "select user", err)
 	}
@@ -108,14 +108,6 @@ func (r *ShardedUsers) eachShard(ctx context.Context, what string, ask func(cont
 		return nil, errs[0]
 	}
 	return missing, nil
-}
-
-// found gives the absence of a row GORM's name for it.
-func found(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return gorm.ErrRecordNotFound
-	}
-	return err
 }
 
 func (r *ShardedUsers) owner(ctx context.Context, id uuid.UUID) *shard.Shard {

@@ -55,8 +55,15 @@ type createStatements struct{ fresh, over string }
 
 // Create implements repositories.Users.
 func (r *ShardedUsers) Create(ctx context.Context, u entities.User) error {
-	_, err := r.create(ctx, u, createStatements{createUser, createUserOver})
-	return err
+	s := r.owner(ctx, u.ID)
+	var ended error
+	err := r.users[s].create.Do(ctx, u, func(ctx context.Context) {
+		_, ended = r.create(ctx, u, createStatements{createUser, createUserOver})
+	})
+	if err != nil {
+		return translate(s.Name, "insert users", err)
+	}
+	return ended
 }
 
 // create returns whether the user was created before, which is known of a create

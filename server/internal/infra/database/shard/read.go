@@ -35,14 +35,34 @@ var (
 // replica fails, the primary answers. Where the primary fails, the replica is
 // asked that was not worth it before, if it has the present state.
 func (s *Shard) Read(ctx context.Context, key string, query func(*gorm.DB) error) error {
+	return s.read(ctx, key, s.query(s.readTimeout, query))
+}
+
+// A question is what a read asks, of either of a shard's servers.
+type question struct {
+	primary func(context.Context) error
+	replica func(context.Context, *freshness.Proof) error // the Proof may be nil
+}
+
+// query is the question that has connections of its own.
+func (s *Shard) query(timeout time.Duration, query func(*gorm.DB) error) question {
+	return question{
+		primary: func(ctx context.Context) error { return s.primaryGate.through(ctx, s.Primary, query) },
+		replica: func(ctx context.Context, proof *freshness.Proof) error {
+			return s.throughReplica(ctx, timeout, proof, query)
+		},
+	}
+}
+
+func (s *Shard) read(ctx context.Context, key string, q question) error {
 	if s.readsPrimary(ctx) {
-		return s.ReadPrimary(ctx, query)
+		return s.askPrimary(ctx, q)
 	}
 	proof, fresh := s.table.MayRead(s.index, key)
 	if !fresh {
-		return s.ReadPrimary(ctx, query)
+		return s.askPrimary(ctx, q)
 	}
-	_, err := s.readEither(ctx, s.readTimeout, &proof, query)
+	_, err := s.readEither(ctx, s.readTimeout, &proof, q)
 	return err
 }
 
@@ -60,7 +80,7 @@ func (s *Shard) ReadSince(ctx context.Context, since entities.Moment, query func
 	if !fresh {
 		return present, s.ReadPrimary(ctx, query)
 	}
-	_, err = s.readEither(ctx, s.readTimeout, &proof, query)
+	_, err = s.readEither(ctx, s.readTimeout, &proof, s.query(s.readTimeout, query))
 	return has, err
 }
 
@@ -71,7 +91,11 @@ func (s *Shard) readsPrimary(ctx context.Context) bool {
 // ReadPrimary calls query with the primary's connections, for a read that what
 // follows depends on.
 func (s *Shard) ReadPrimary(ctx context.Context, query func(*gorm.DB) error) error {
-	err := s.primaryGate.through(ctx, s.Primary, query)
+	return s.askPrimary(ctx, s.query(s.readTimeout, query))
+}
+
+func (s *Shard) askPrimary(ctx context.Context, q question) error {
+	err := q.primary(ctx)
 	if isAnswer(err) {
 		requestlog.From(ctx).Served(s.Name, fromPrimary)
 	}
@@ -85,56 +109,61 @@ func (s *Shard) ReadAny(ctx context.Context, timeout time.Duration, query func(*
 	if s.readsPrimary(ctx) {
 		return fromPrimary, s.ReadPrimary(ctx, query)
 	}
-	return s.readEither(ctx, timeout, nil, query)
+	return s.readEither(ctx, timeout, nil, s.query(timeout, query))
 }
 
 // readEither asks the replica, if it is worth asking, or where it fails the
 // primary; and else, first the primary, then the replica that was not worth it.
-func (s *Shard) readEither(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) (from string, err error) {
+func (s *Shard) readEither(ctx context.Context, timeout time.Duration, proof *freshness.Proof, q question) (from string, err error) {
 	if s.table.Serves(s.index, s.maxLag) {
-		err := s.askReplica(ctx, timeout, proof, query)
+		err := s.askReplica(ctx, proof, q)
 		if isAnswer(err) || ctx.Err() != nil {
 			return fromReplica, err
 		}
 		requestlog.From(ctx).Fallback(err.Error())
-		return fromPrimary, s.ReadPrimary(ctx, query)
+		return fromPrimary, s.askPrimary(ctx, q)
 	}
-	err = within(ctx, timeout, func(ctx context.Context) error { return s.ReadPrimary(ctx, query) })
+	err = within(ctx, timeout, func(ctx context.Context) error { return s.askPrimary(ctx, q) })
 	if isAnswer(err) || ctx.Err() != nil {
 		return fromPrimary, err
 	}
-	return fromReplica, s.askReplica(ctx, timeout, proof, query) // late, but there
+	return fromReplica, s.askReplica(ctx, proof, q) // late, but there
 }
 
-// askReplica asks the replica, if the connection leads to where the proof, if
-// there is one, was made for.
-func (s *Shard) askReplica(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) error {
-	err := within(ctx, timeout, func(ctx context.Context) error {
-		return s.replicaGate.through(ctx, s.Replica, func(db *gorm.DB) error {
-			if proof != nil {
-				if err := mustAllow(*proof, db); err != nil {
-					return err
-				}
-			}
-			return query(db)
-		})
-	})
+func (s *Shard) askReplica(ctx context.Context, proof *freshness.Proof, q question) error {
+	err := q.replica(ctx, proof)
 	if isAnswer(err) {
 		requestlog.From(ctx).Served(s.Name, fromReplica)
 	}
 	return err
 }
 
-func mustAllow(proof freshness.Proof, db *gorm.DB) error {
+// throughReplica calls query with a connection that leads to where the proof,
+// if there is one, was made for.
+func (s *Shard) throughReplica(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) error {
+	return within(ctx, timeout, func(ctx context.Context) error {
+		return s.replicaGate.through(ctx, s.Replica, func(db *gorm.DB) error {
+			if proof != nil {
+				replica, err := leads(db)
+				switch {
+				case err != nil:
+					return err
+				case !proof.Allows(replica):
+					return errReborn
+				}
+			}
+			return query(db)
+		})
+	})
+}
+
+// leads tells which life of the replica the connection leads to.
+func leads(db *gorm.DB) (freshness.Incarnation, error) {
 	conn, ok := db.Statement.ConnPool.(*sql.Conn)
 	if !ok {
-		return fmt.Errorf("read over a %T, not a connection", db.Statement.ConnPool)
+		return 0, fmt.Errorf("read over a %T, not a connection", db.Statement.ConnPool)
 	}
-	replica, err := freshness.Leads(conn)
-	if err == nil && !proof.Allows(replica) {
-		err = errReborn
-	}
-	return err
+	return freshness.Leads(conn)
 }
 
 // within gives ask at most the timeout, and says so if that was the trouble.

@@ -1,0 +1,200 @@
+package repositories
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
+)
+
+// lockClaim has somebody else be about to claim the address, until release is called.
+func (b *bundle) lockClaim(t testing.TB, email entities.Email) (release func()) {
+	t.Helper()
+	tx := b.router.For(email.Key()).Primary.WithContext(t.Context()).Begin()
+	const claim = "INSERT INTO email_claims (email_key, user_id, token, claimed_at) VALUES (?, gen_random_uuid(), gen_random_uuid(), now())"
+	if err := errors.Join(tx.Error, tx.Exec(claim, email.Key()).Error); err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() { tx.Rollback() })
+	t.Cleanup(release)
+	return release
+}
+
+// TestCreatesGoTogether in one transaction, if they have to wait.
+func TestCreatesGoTogether(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[0]
+	locked := b.emailOn(s)
+	release := b.lockClaim(t, locked)
+	stuck := make(chan error, 1)
+	go func() { stuck <- b.Create(t.Context(), b.newUser(t, locked)) }()
+	b.awaitWaiting(t, s)
+
+	taken := b.emailOn(s)
+	b.mustCreateBeside(t, taken)
+	const clients = 20
+	same := b.emailOn(s) // two of them want one address
+	users := make([]entities.User, 0, clients)
+	for range clients - 2 {
+		users = append(users, b.newUser(t, b.emailOn(s)))
+	}
+	users = append(users, b.newUser(t, same), b.newUser(t, same), b.newUser(t, taken))
+	errs := make([]error, len(users))
+	var wg sync.WaitGroup
+	for i, u := range users {
+		wg.Go(func() { errs[i] = b.Create(t.Context(), u) })
+	}
+	wg.Wait()
+	select {
+	case err := <-stuck:
+		t.Fatalf("nothing was stuck: %v", err)
+	default:
+	}
+	for i, err := range errs[:clients-2] {
+		if err != nil {
+			t.Errorf("%s: %v", users[i].Email, err)
+		}
+	}
+	if first, second := errs[clients-2], errs[clients-1]; (first == nil) == (second == nil) || entities.KindOf(errors.Join(first, second)) != entities.Conflict {
+		t.Errorf("of two who want one address, one got %v, the other %v", first, second)
+	}
+	if got := errs[clients]; entities.KindOf(got) != entities.Conflict {
+		t.Errorf("an address that is taken is given away: %v", got)
+	}
+	if n := b.transactionsOf(t, s, users[:clients-2]); n > clients/2 {
+		t.Errorf("%d creates that had to wait took %d transactions", clients-2, n)
+	}
+	release()
+	if err := <-stuck; err != nil {
+		t.Errorf("who was stuck: %v", err)
+	}
+	b.checkAll(t, "at last")
+}
+
+// awaitWaiting waits until somebody waits for a lock on the shard.
+func (b *bundle) awaitWaiting(t testing.TB, s *shard.Shard) {
+	t.Helper()
+	testcluster.Await(t, func() error {
+		var n int64
+		err := s.Primary.WithContext(t.Context()).Raw("SELECT count(*) FROM pg_locks WHERE NOT granted").Row().Scan(&n)
+		if err == nil && n == 0 {
+			err = errors.New("nobody waits for the lock")
+		}
+		return err
+	})
+}
+
+// mustCreateBeside creates a user past the repository's queue.
+func (b *bundle) mustCreateBeside(t testing.TB, email entities.Email) {
+	t.Helper()
+	if _, err := b.create(t.Context(), b.newUser(t, email), createStatements{createUser, createUserOver}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// transactionsOf counts those that the users were created in.
+func (b *bundle) transactionsOf(t testing.TB, s *shard.Shard, users []entities.User) (n int64) {
+	t.Helper()
+	ids := make([]uuid.UUID, len(users))
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	const transactions = "SELECT count(DISTINCT xmin::text) FROM users WHERE id IN ?"
+	if err := s.Primary.WithContext(t.Context()).Raw(transactions, ids).Row().Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestLockedClaimHoldsNobodyElse up, though it is wanted by two: one is on its
+// way, and the other waits with the rest.
+func TestLockedClaimHoldsNobodyElse(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[1]
+	locked := b.emailOn(s)
+	release := b.lockClaim(t, locked)
+	stuck := make(chan error, 2)
+	var wg sync.WaitGroup
+	for i := range 16 {
+		if i < 2 {
+			go func() { stuck <- b.Create(t.Context(), b.newUser(t, locked)) }()
+			continue
+		}
+		wg.Go(func() {
+			if err := b.Create(t.Context(), b.newUser(t, b.emailOn(s))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(stuck) != 0 {
+		t.Fatalf("nobody was held up: %v", <-stuck)
+	}
+	release()
+	if first, second := <-stuck, <-stuck; (first == nil) == (second == nil) {
+		t.Errorf("of two who waited for one address, one got %v, the other %v", first, second)
+	}
+	b.checkOne(t, "at last", locked)
+}
+
+// TestCreatesTogetherComeInTime or not at all.
+func TestCreatesTogetherComeInTime(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[2]
+	users := []entities.User{b.newUser(t, b.emailOn(s)), b.newUser(t, b.emailOn(s))}
+	late := time.Now().Add(-time.Second)
+	err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
+		_, err := insertUsers(db, late, users)
+		return err
+	})
+	if !errors.Is(err, shard.ErrTooLate) {
+		t.Errorf("got %v", err)
+	}
+	for _, u := range users {
+		if ids := b.holders(t, u.Email); len(ids) > 0 || b.claimOf(t, u.Email) != nil {
+			t.Errorf("%s was created after the deadline", u.Email)
+		}
+	}
+}
+
+// TestLookupsGoTogether finds those who are there, each their own.
+func TestLookupsGoTogether(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[3]
+	here, gone := b.mustCreate(t, b.emailOn(s)), b.newUser(t, b.emailOn(s))
+	other := b.mustCreate(t, b.emailOn(s))
+	err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
+		users, err := usersByID(db, []uuid.UUID{here.ID, gone.ID, other.ID, here.ID})
+		if len(users) != 2 || userFromRow(users[here.ID]) != here || userFromRow(users[other.ID]) != other {
+			t.Errorf("got %v", users)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for range 20 {
+				if got, err := b.ByID(ctx, here.ID); err != nil || got != here {
+					t.Errorf("got %v, %v", got, err)
+				}
+				if _, err := b.ByID(ctx, gone.ID); entities.KindOf(err) != entities.NotFound {
+					t.Errorf("who is not there: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

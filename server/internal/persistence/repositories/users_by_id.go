@@ -1,0 +1,57 @@
+package repositories
+
+import (
+	"database/sql"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+	"gorm.io/gorm"
+)
+
+// Users are read past GORM's model, whose reflection costs as much as all else
+// that a read does here. Ids are pgx's own type, which it does not take through text.
+const (
+	selectUsers = `SELECT id, name, email, created_at, updated_at, version FROM users WHERE `
+	selectUser  = selectUsers + `id = ?`
+	selectThese = selectUsers + `id = ANY($1)`
+)
+
+func userByID(db *gorm.DB, id uuid.UUID) (row userRow, err error) {
+	return row, found(db.Raw(selectUser, pgtype.UUID{Bytes: id, Valid: true}).Row().Scan(row.columns()...))
+}
+
+// found gives the absence of a row GORM's name for it.
+func found(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return gorm.ErrRecordNotFound
+	}
+	return err
+}
+
+// usersByID leaves out those who are not there. It goes past GORM's Raw, which
+// would make an argument of each id, and so a statement of each number of them.
+func usersByID(db *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]userRow, error) {
+	rows, err := db.Statement.ConnPool.QueryContext(db.Statement.Context, selectThese, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err has told by then
+	users := make(map[uuid.UUID]userRow, len(ids))
+	for rows.Next() {
+		var row userRow
+		if err := rows.Scan(row.columns()...); err != nil {
+			return nil, err
+		}
+		users[row.ID] = row
+	}
+	return users, rows.Err()
+}
+
+func uuids(ids []uuid.UUID) []pgtype.UUID {
+	list := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		list[i] = pgtype.UUID{Bytes: id, Valid: true}
+	}
+	return list
+}
