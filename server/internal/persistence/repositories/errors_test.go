@@ -37,6 +37,7 @@ func TestTranslate(t *testing.T) {
 		{"lock_timeout", pg("55P03"), entities.Unavailable, "shard-3 does not answer"},
 		{"read-only", pg("25006"), entities.Unavailable, "shard-3 does not answer"},
 		{"too many connections", pg("53300"), entities.Unavailable, "shard-3 does not answer"},
+		{"disk full", pg("53100"), entities.Unavailable, "shard-3 does not answer"},
 		{"PgBouncer's own", pg("08P01"), entities.Unavailable, "shard-3 does not answer"},
 		{"deadlock", pg("40P01"), entities.Unavailable, "shard-3 does not answer"},
 		{"empty code", pg(""), entities.Internal, ""},

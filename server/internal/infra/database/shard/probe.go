@@ -125,7 +125,7 @@ func fault(err error) string {
 	case errors.As(err, &pgErr) && pgErr.Code == "3D000":
 		return "has no such database"
 	case errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "53"):
-		return "is out of connections or memory"
+		return "is out of connections, memory or disk"
 	case errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "57P"):
 		return "is starting up or shutting down"
 	case errors.As(err, &connectErr):

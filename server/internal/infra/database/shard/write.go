@@ -112,7 +112,7 @@ func isRefusal(e *pgconn.PgError) bool {
 		return slices.ContainsFunc(poolerRefusals, func(words string) bool { return strings.Contains(e.Message, words) })
 	case e.Code == "40003": // statement_completion_unknown
 		return false
-	case class == "28", class == "3D", class == "53", e.Code == "57P03":
+	case class == "28", class == "3D", e.Code == "53300", e.Code == "57P03":
 		return true
 	}
 	severity := e.SeverityUnlocalized

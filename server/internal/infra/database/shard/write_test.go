@@ -31,6 +31,7 @@ func TestIsDefinite(t *testing.T) {
 		{"lock_timeout", pg("ERROR", "55P03", ""), true},
 		{"read-only", pg("ERROR", "25006", ""), true},
 		{"no more connections", pg("FATAL", "53300", ""), true},
+		{"no room for the table", pg("ERROR", "53100", ""), true},
 		{"starting up", pg("FATAL", "57P03", ""), true},
 		{"wrong password", pg("FATAL", "28P01", ""), true},
 		{"no such database", pg("FATAL", "3D000", ""), true},
@@ -42,6 +43,7 @@ func TestIsDefinite(t *testing.T) {
 		{"dead connection", driver.ErrBadConn, true},
 
 		{"server died", pg("FATAL", "08P01", "server conn crashed?"), false},
+		{"no room for the log", pg("PANIC", "53100", ""), false},
 		{"newer pooler's words", pg("ERROR", "08P01", "something else"), false},
 		{"shutting down", pg("FATAL", "57P01", ""), false},
 		{"crash of another backend", pg("WARNING", "57P02", ""), false},
