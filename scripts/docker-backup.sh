@@ -17,7 +17,7 @@ backup() {
 restore() {
   same_checkout
   [ -s "$1/manifest.json" ] || die "$1 is no backup: it has no manifest.json. Name one with  make restore FROM=backups/…"
-  local from i there
+  local from i there service
   from=$(cd "$1" && pwd)
   tool_options=(--user "$(id -u):$(id -g)" -v "$from:/backup:ro" -v "${project:?}_shard-0:/volume:ro")
   run_tool backup check /backup /volume
@@ -30,6 +30,7 @@ and stops the API."
   for ((i = 0; i < ${shards:?}; i++)); do
     volumes+=(-v "${project}_shard-$i:/volumes/shard-$i")
     in_volume "shard-$i" 'rm -rf "$PGDATA.restoring" "$PGDATA.replaced"'
+    in_volume "shard-$i-replica" 'rm -rf "$PGDATA.replaced"'
   done
   # As root, because the volumes are postgres's; the program was built by the check.
   if ! compose run --rm --no-deps -T --user 0:0 -v "$from:/backup:ro" "${volumes[@]}" migrate backup unpack /backup '/volumes/{shard}/pgdata.restoring'; then
@@ -40,14 +41,16 @@ and stops the API."
   last_words='What was there before is kept in the volumes of the shards, as pgdata.replaced.'
   for ((i = 0; i < shards; i++)); do
     in_volume "shard-$i" 'chown -R postgres: "$PGDATA.restoring"; [ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.replaced"; mv "$PGDATA.restoring" "$PGDATA"'
-    in_volume "shard-$i-replica" 'rm -rf "$PGDATA" "$PGDATA.partial"' # it is cloned again
+    # It is cloned again, and kept if it was the primary.
+    in_volume "shard-$i-replica" '[ ! -e "$PGDATA" ] || [ -e "$PGDATA/standby.signal" ] || mv "$PGDATA" "$PGDATA.replaced"; rm -rf "$PGDATA" "$PGDATA.partial"'
   done
+  ! docker volume inspect "${project}_failover" >/dev/null 2>&1 || compose run --rm --no-deps -T failover sh -c 'rm -f /state/failover-*'
   step building "PgBouncer's image" build pgbouncer-0
   start_databases
   tool_options=()
   run_tool verify
   last_words=
-  for ((i = 0; i < shards; i++)); do in_volume "shard-$i" 'rm -rf "$PGDATA.replaced"'; done
+  for service in "${primaries[@]}" "${replicas[@]}"; do in_volume "$service" 'rm -rf "$PGDATA.replaced"'; done
   say restored "from $from; start the API with  make dev"
 }
 

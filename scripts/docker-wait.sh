@@ -44,30 +44,35 @@ await() {
   ready "$what" $((SECONDS - began))
 }
 
-# await_shard DEADLINE I: its primary, then its replica. A replica that runs while its slot is lost or gone is started again, and then clones
-# the primary.
+# await_shard DEADLINE I: its primary, whichever of the two that is, then its replica. A replica that runs while its slot is lost or gone is
+# started again, and then clones the primary.
 await_shard() {
-  local deadline=$1 i=$2 replica state restarted=no
-  replica=$(container "shard-$i-replica")
-  await "$deadline" "shard-$i, the primary" "shard-$i" pg_isready -q -h /var/run/postgresql -U messenger_api || return 1
-  until state=$(replication "$i") && [ "$state" = streaming ]; do
-    if [[ $state = lost && $restarted = no ]] && docker exec "$replica" pg_isready -q -h /var/run/postgresql; then
-      say cloning "shard-$i again for its replica, whose replication slot is lost"
-      docker restart "$replica" >/dev/null
-      restarted=yes
-    fi
-    give_up "$deadline" "shard-$i-replica" "shard-$i-replica" && return 1
+  local deadline=$1 i=$2 primary replica state restarted=no
+  until primary=$(primary_of "$i"); do
+    give_up "$deadline" "shard-$i's primary" "shard-$i" && return 1
+    give_up "$deadline" "shard-$i's primary" "shard-$i-replica" && return 1
     sleep 0.3
   done
-  ready "shard-$i-replica, following its primary" $((SECONDS - began))
+  ready "$primary, the primary" $((SECONDS - began))
+  replica=$(beside "$primary")
+  until state=$(replication "$primary" "$i") && [ "$state" = streaming ]; do
+    if [[ $state = lost && $restarted = no ]] && docker exec "$(container "$replica")" pg_isready -q -h /var/run/postgresql; then
+      say cloning "$primary again for $replica, whose replication slot is lost"
+      docker restart "$(container "$replica")" >/dev/null
+      restarted=yes
+    fi
+    give_up "$deadline" "$replica" "$replica" && return 1
+    sleep 0.3
+  done
+  ready "$replica, following its primary" $((SECONDS - began))
 }
 
-# replication I: streaming, lost, or waiting, as the primary of shard I sees its replica. The name tells the replica from a clone in the making,
-# which uses the same slot.
+# replication PRIMARY I: streaming, lost, or waiting, as the primary of shard I sees its replica. The name tells the replica from a clone in the
+# making, which uses the same slot.
 replication() {
-  timeout 10 docker exec -u postgres "$(container "shard-$1")" psql -X -A -t -q -c "
+  ask "$1" "
     SELECT CASE WHEN r.state = 'streaming' THEN 'streaming' WHEN coalesce(s.wal_status, 'lost') = 'lost' THEN 'lost' ELSE 'waiting' END
-      FROM (VALUES ('shard_$1_replica')) AS n (name)
+      FROM (VALUES ('shard_$2_replica')) AS n (name)
       LEFT JOIN pg_replication_slots s ON s.slot_name = n.name
       LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid AND r.application_name = n.name" 2>/dev/null
 }
@@ -114,7 +119,7 @@ give_up() {
 # out_of_time DEADLINE SERVICE: the deadline has passed, or the container keeps dying.
 out_of_time() {
   local restarts
-  restarts=$(docker inspect --format '{{.RestartCount}}' "$(container "$2")" 2>/dev/null || echo 0)
+  restarts=$(docker inspect --format '{{if .State.Restarting}}{{.RestartCount}}{{else}}0{{end}}' "$(container "$2")" 2>/dev/null || echo 0)
   [ $SECONDS -ge "$1" ] || [ "$restarts" -ge 3 ]
 }
 

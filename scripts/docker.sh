@@ -14,6 +14,14 @@ cd "$(dirname "$0")/.."
 . scripts/docker-backup.sh
 # shellcheck source-path=SCRIPTDIR source=docker-restart.sh
 . scripts/docker-restart.sh
+# shellcheck source-path=SCRIPTDIR source=docker-roles.sh
+. scripts/docker-roles.sh
+# shellcheck source-path=SCRIPTDIR source=docker-host.sh
+. scripts/docker-host.sh
+# shellcheck source-path=SCRIPTDIR source=docker-fault.sh
+. scripts/docker-fault.sh
+# shellcheck source-path=SCRIPTDIR source=docker-failover.sh
+. scripts/docker-failover.sh
 
 # What goes on in the background must not outlive an interrupted start.
 settings_container=
@@ -97,6 +105,7 @@ start_databases() {
   ${1:+"$1"}
   compose up -d --no-deps "${poolers[@]}"
   compose up -d --no-deps "${replicas[@]}"
+  finish_failovers
   await_databases
 }
 
@@ -129,9 +138,6 @@ listening() {
 # ports FIRST: of all shards.
 ports() { [ "$shards" = 1 ] && echo "$1" || echo "$1-$(($1 + shards - 1))"; }
 
-# ask SERVICE SQL: a database's answer, as its superuser.
-ask() { docker exec -u postgres "$(container "$1")" psql -X -A -t -q -c "$2"; }
-
 # databases_reload: the mounted files are read again. Returns when they have been: a server tells its processes some time later.
 databases_reload() {
   local service answer told=() wrong deadline late
@@ -160,8 +166,9 @@ databases_reload() {
 
 # databases_restart replicas-first|primaries-first: those with settings that wait for it, one after the other.
 databases_restart() {
-  local i order=("${replicas[@]}" "${primaries[@]}") service
-  [ "$1" != primaries-first ] || order=("${primaries[@]}" "${replicas[@]}")
+  by_role
+  local i order=("${replicas_now[@]}" "${primaries_now[@]}") service
+  [ "$1" != primaries-first ] || order=("${primaries_now[@]}" "${replicas_now[@]}")
   for service in "${order[@]}"; do
     is_running "$service" || continue
     [ "$(ask "$service" 'SELECT count(*) FROM pg_settings WHERE pending_restart')" != 0 ] || continue
@@ -210,12 +217,12 @@ stats() {
 }
 
 db_shell() {
-  local shard=${1:-0} tty=()
+  local shard=${1:-0} tty=() primary
   [[ $shard =~ ^[0-$((shards - 1))]$ ]] || die "SHARD is '$shard': want a number from 0 to $((shards - 1))"
-  is_running "shard-$shard" || die "shard-$shard is not running: start it with  make up"
+  primary=$(primary_of "$shard") || die "shard-$shard has no primary that answers: start it with  make up"
   [ ! -t 0 ] || [ ! -t 1 ] || tty=(-t)
   # shellcheck disable=SC2016  # the container knows the names and the password
-  docker exec -i ${tty[@]+"${tty[@]}"} "$(container "shard-$shard")" sh -c \
+  docker exec -i ${tty[@]+"${tty[@]}"} "$(container "$primary")" sh -c \
     'PGPASSWORD=$DB_OWNER_PASSWORD exec psql -h 127.0.0.1 -U "$DB_OWNER" -d "${DB_NAME}_$SHARD"'
 }
 
@@ -303,7 +310,7 @@ case ${1:-} in
   up | dev | restart | rebuild | stats) "$1" ;;
   down) down ;;
   down-clean) down_clean ;;
-  ps) compose ps -a --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}' ;;
+  ps) show_services ;;
   logs) logs --no-log-prefix messenger_server ;;
   logs-all) logs ;;
   shards | health) in_server apictl "$1" ;;
@@ -322,8 +329,11 @@ case ${1:-} in
   databases-reload) databases_reload ;; # scripts/tune-postgres.sh
   databases-restart) databases_restart "$2" ;;
   seed) tool seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
-  failover) echo 'make failover: moves roles between the native runtime'"'"'s servers; containers keep theirs so far' >&2; exit 2 ;;
+  failover) failover "${SHARD:-}" ;;
   bench*) echo "make $1: is for the native runtime. Try it with RUNTIME=native" >&2; exit 2 ;;
-  chaos) echo 'make chaos: kills and freezes processes of the native runtime; there is no such thing for containers yet. Try  make down  and  make dev chaos RUNTIME=native' >&2; exit 2 ;;
+  chaos)
+    require_server
+    driven chaos -e HOST=api migrate -- -contained -shard "${SHARD:-1}" -only "${ONLY:-}"
+    ;;
   *) echo "docker.sh: unknown command '${1:-}' (make help lists them)" >&2; exit 2 ;;
 esac

@@ -76,7 +76,7 @@ func recreateSlot(ctx context.Context, conn *pgx.Conn, shard int) error {
 
 // writeStandbySettings makes dir a standby's folder before it holds any data.
 func (c *cluster) writeStandbySettings(dir string, primary instance, shard int) error {
-	if err := c.follow(dir, primary, shard); err != nil {
+	if err := c.writeUpstream(dir, primary, shard); err != nil {
 		return err
 	}
 	return c.account.write(filepath.Join(dir, standbySignal), nil)

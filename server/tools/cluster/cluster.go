@@ -20,7 +20,7 @@ const (
 	redisName = "redis"
 )
 
-// cluster is one native installation: its settings, its folders, its processes.
+// cluster is one installation: its settings, its folders, its processes. All but a failover is of the native one only.
 type cluster struct {
 	cfg     config.Config
 	env     map[string]string // the settings as variables, secrets included
@@ -28,6 +28,9 @@ type cluster struct {
 	dir     string            // everything that lives longer than a command: data, logs, generated configuration
 	account account           // who the databases run as
 	out     *steps
+	keeper  keeper            // of the databases' processes
+	folder  string            // in Docker: the data folder in a database's volume
+	sockets map[string]string // in Docker: the folder of the socket by which the superuser reaches the server of an address
 	tuned   bool              // by scripts/tune-postgres.sh, if somebody ran it
 	atStep  func(step string) // a test's: called before each step of a failover
 	hold    bool              // a test's: supervisord is a child that cannot outlive this program, and there is no API
@@ -54,6 +57,7 @@ func open() (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), out: newSteps(os.Stderr), tuned: true}
+	c.keeper = supervised{c}
 	if c.account, err = serviceAccount(); err != nil {
 		return nil, err
 	}
@@ -101,7 +105,7 @@ func (c *cluster) path(parts ...string) string {
 	return filepath.Join(append([]string{c.dir}, parts...)...)
 }
 
-func (c *cluster) dataDir(i instance) string { return c.path("data", i.name) }
+func (c *cluster) dataDir(i instance) string { return c.path("data", i.name, c.folder) }
 
 func poolerName(shard int) string { return fmt.Sprintf("pgbouncer-%d", shard) }
 

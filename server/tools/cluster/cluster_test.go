@@ -204,6 +204,7 @@ func startTestCluster(t *testing.T, shards int) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: root, dir: dir, account: account, out: newSteps(t.Output()), hold: true}
+	c.keeper = supervised{c}
 	lock, err := os.Create(c.path(aliveFile))
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,22 +52,7 @@ func (c *cluster) failover(ctx context.Context, name string) error {
 	if c.cfg.Shards[shard].Replica == "" {
 		return fmt.Errorf("%s has no replica that could be promoted", c.cfg.Shards[shard].Name)
 	}
-	if err := c.stopStrays(ctx); err != nil {
-		return err
-	}
-	if err := c.findPostgres(ctx); err != nil {
-		return err
-	}
-	running, err := c.running(ctx)
-	if err != nil {
-		return err
-	}
-	_, withAPI := running[apiName]
-	changed, err := c.writeFiles(withAPI)
-	if err != nil {
-		return err
-	}
-	if err := c.startSupervisor(ctx, changed); err != nil {
+	if err := c.keeper.prepare(ctx); err != nil {
 		return err
 	}
 	return c.failoverShard(ctx, shard)
@@ -96,12 +82,8 @@ func (c *cluster) failoverShard(ctx context.Context, shard int) error {
 	if err := f.readJournal(); err != nil {
 		return err
 	}
-	if err := c.start(ctx, f.to.program(), "poolers:"+poolerName(shard)); err != nil {
+	if err := c.keeper.start(ctx, f.to.name, poolerName(shard)); err != nil {
 		return err
-	}
-	// One that ran before this program knew of consoles learns who may use it.
-	if said, err := c.supervisorctl(ctx, "signal", "HUP", "poolers:"+poolerName(shard)); err != nil {
-		return fmt.Errorf("%s: %w: %s", poolerName(shard), err, said)
 	}
 	what := fmt.Sprintf("%s: %s becomes its primary", c.cfg.Shards[shard].Name, f.to.name)
 	if !c.wouldTakeWrites(f.to) {
@@ -230,7 +212,7 @@ func (f *failover) chooseEpoch(ctx context.Context) error {
 
 // inShard connects as the superuser to the shard's own database.
 func (f *failover) inShard(ctx context.Context, i instance) (*pgx.Conn, error) {
-	return f.connectAs(ctx, i.addr, f.cfg.Shards[f.shard].Database, "postgres", f.env["POSTGRES_PASSWORD"])
+	return f.connectAs(ctx, i.addr, f.cfg.Shards[f.shard].Database, superuser, f.env["POSTGRES_PASSWORD"])
 }
 
 // stopTimeout is how long a primary may take to end cleanly while requests wait.
@@ -243,7 +225,7 @@ func (f *failover) switchOver(ctx context.Context) error {
 		return err
 	}
 	f.step("fence")
-	if err := f.fence(f.from); err != nil {
+	if err := f.keeper.fence(f.from); err != nil {
 		return err
 	}
 	f.step("pause")
@@ -288,29 +270,22 @@ func (f *failover) switchOver(ctx context.Context) error {
 	return f.serve(ctx)
 }
 
-// stop ends the old primary, which supervisord then starts fenced.
+// stop ends the old primary, which its keeper then starts fenced.
 func (f *failover) stop(ctx context.Context) error {
-	if !f.lost {
-		return f.cycle(ctx, f.from, stopTimeout)
+	switch {
+	case !f.lost:
+		return f.keeper.cycle(ctx, f.from, stopTimeout)
+	case !fileExists(f.dataDir(f.from)): // it may run still, on files without names, or be started for ever
+		return f.keeper.stop(ctx, f.from, 0)
 	}
-	if !fileExists(f.dataDir(f.from)) { // it may run still, on files without names
-		running, err := f.running(ctx)
-		if err != nil {
-			return err
-		}
-		if pid := running[f.from.name].pid; pid != 0 {
-			if err := kill(ctx, pid); err != nil {
-				return err
-			}
-		}
-		_, _ = f.supervisorctl(ctx, "stop", f.from.program()) // or supervisord tries to start it for ever
-		return nil
-	}
-	return f.cycle(ctx, f.from, 0)
+	return f.keeper.cycle(ctx, f.from, 0)
 }
 
 func (f *failover) pause(ctx context.Context) error {
 	err := f.pausePooler(ctx, f.shard)
+	if f.fenced && errors.Is(err, syscall.ECONNREFUSED) { // in Docker it waits for a primary, and nobody there
+		return nil
+	}
 	if pgconn.Timeout(err) {
 		err = fmt.Errorf("transactions did not end within %s, try again: %w", pauseTimeout, err)
 	}
@@ -348,11 +323,11 @@ func (f *failover) undo(ctx context.Context) error {
 		return nil
 	}
 	undo := func() error {
-		if err := f.unfence(f.from); err != nil {
+		if err := f.keeper.unfence(f.from); err != nil {
 			return err
 		}
 		if fileExists(f.dataDir(f.from)) && !f.takesWrites(ctx) {
-			err := f.cycle(ctx, f.from, stopTimeout)
+			err := f.keeper.cycle(ctx, f.from, stopTimeout)
 			if err == nil {
 				err = f.primaryReady(ctx, f.from)
 			}

@@ -10,6 +10,9 @@ import (
 // compare makes sure that the replica has everything that the fenced primary has, or
 // that this may be lost.
 func (f *failover) compare(ctx context.Context) error {
+	if f.sentAll(ctx) {
+		return nil
+	}
 	end, err := f.endOfLog(ctx)
 	if err == nil {
 		err = f.awaitReplay(ctx, f.to, end)
@@ -26,13 +29,34 @@ func (f *failover) compare(ctx context.Context) error {
 	return nil
 }
 
+// sentAll tells whether the primary ended cleanly and the replica has replayed the last record
+// in its log, the checkpoint of that. Nobody has to wait then until it is up again, fenced; if
+// it already is, its folder doesn't tell any more, and it can be asked.
+func (f *failover) sentAll(ctx context.Context) bool {
+	if f.lost || f.fenced {
+		return false
+	}
+	last, clean := shutdownCheckpoint(f.dataDir(f.from))
+	if !clean {
+		return false
+	}
+	conn, err := f.connect(ctx, f.to.addr)
+	if err != nil {
+		return false
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var there bool
+	return poll(ctx, time.Second, func() bool {
+		err = conn.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn() > $1::pg_lsn", last).Scan(&there)
+		return err != nil || there
+	}) == nil && err == nil
+}
+
 // endOfLog returns up to where the fenced primary's log reaches, once it has read all of it.
 func (f *failover) endOfLog(ctx context.Context) (end string, err error) {
 	if !fileExists(f.dataDir(f.from)) {
-		return "", fmt.Errorf("its data folder %s is gone", f.dataDir(f.from))
+		return "", fmt.Errorf("its data folder %s is gone", f.keeper.serverDir(f.from))
 	}
-	// supervisord looks after its children once a second, or whenever it is asked something.
-	go func() { _, _ = f.supervisorctl(ctx, "status", f.from.program()) }()
 	limit := readyTimeout
 	if f.lost && f.acceptLoss {
 		limit = readyTimeout / 3 // enough for a server that starts at all
@@ -43,7 +67,7 @@ func (f *failover) endOfLog(ctx context.Context) (end string, err error) {
 		return last == nil
 	})
 	if waited != nil {
-		return "", fmt.Errorf("it does not come up, fenced, within %s: %w\nThe end of %s:\n%s", limit, last, f.path("log", f.from.name+".log"), f.logTail(f.from.name))
+		return "", fmt.Errorf("it does not come up, fenced, within %s: %w\n%s", limit, last, f.keeper.logEnd(f.from.name))
 	}
 	return end, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,9 +22,6 @@ func (f *failover) rebuild(ctx context.Context, to *pgx.Conn) error {
 		if err := f.cloneAgain(ctx); err != nil {
 			return err
 		}
-	}
-	if err := f.setUpstream(f.dataDir(f.to), ""); err != nil { // it follows nobody any more
-		return err
 	}
 	// A replica tells of the timeline it is on from its first restartpoint there on, for which
 	// the primary has to make a checkpoint. Until then no read is proven fresh.
@@ -54,18 +50,14 @@ func (f *failover) rebuild(ctx context.Context, to *pgx.Conn) error {
 
 // attach tells the fenced server whom to follow, and waits until it is on the new timeline.
 func (f *failover) attach(ctx context.Context, to *pgx.Conn) error {
-	dir := f.dataDir(f.from)
-	if !fileExists(dir) {
+	if !fileExists(f.dataDir(f.from)) {
 		return errors.New("its data folder is gone")
 	}
 	var timeline string
 	if err := to.QueryRow(ctx, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)").Scan(&timeline); err != nil {
 		return err
 	}
-	if err := f.follow(dir, f.to, f.shard); err != nil {
-		return err
-	}
-	if err := f.start(ctx, f.from.program()); err != nil {
+	if err := f.keeper.follow(ctx, f.from, f.to); err != nil {
 		return err
 	}
 	reloaded := false
@@ -103,8 +95,8 @@ func (f *failover) follows(ctx context.Context, timeline string, reloaded *bool)
 // cloneAgain makes the old primary a copy of the new one, and keeps what it had beside it:
 // nobody else may have that.
 func (f *failover) cloneAgain(ctx context.Context) error {
-	if said, err := f.supervisorctl(ctx, "stop", f.from.program()); err != nil && !strings.Contains(said, "not running") {
-		return fmt.Errorf("stop %s: %w: %s", f.from.name, err, said)
+	if err := f.keeper.stop(ctx, f.from, stopTimeout); err != nil {
+		return err
 	}
 	dir := f.dataDir(f.from)
 	if fileExists(dir) {
@@ -115,12 +107,9 @@ func (f *failover) cloneAgain(ctx context.Context) error {
 		if err := os.Rename(dir, kept); err != nil {
 			return err
 		}
-		f.out.say("           what %s had is kept in %s", f.from.name, kept)
+		f.out.say("           what %s had is kept in %s", f.from.name, f.keeper.serverDir(f.from)+".lost")
 	}
-	if err := f.cloneReplica(ctx, f.from); err != nil {
-		return err
-	}
-	if err := f.start(ctx, f.from.program()); err != nil {
+	if err := f.keeper.clone(ctx, f.from); err != nil {
 		return err
 	}
 	return f.replicaReady(ctx, f.from)

@@ -17,37 +17,6 @@ import (
 	ps "github.com/shirou/gopsutil/v4/process"
 )
 
-// fence makes a primary's folder a standby's that follows nobody, before its server is
-// stopped: from its next start on it takes no writes, whoever starts it. It still
-// sends what it has to its replica.
-func (c *cluster) fence(i instance) error {
-	dir := c.dataDir(i)
-	if !fileExists(dir) {
-		return nil
-	}
-	if err := c.setUpstream(dir, ""); err != nil {
-		return err
-	}
-	if err := c.account.write(filepath.Join(dir, standbySignal), nil); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-// unfence undoes that. The server must not be running: one that comes up without the file
-// goes on where it was, on its own timeline.
-func (c *cluster) unfence(i instance) error {
-	dir := c.dataDir(i)
-	err := os.Remove(filepath.Join(dir, standbySignal))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if !fileExists(dir) {
-		return nil
-	}
-	return syncFolder(dir)
-}
-
 // syncFolder makes the names in a folder outlast a crash of the machine.
 func syncFolder(dir string) error {
 	f, err := os.Open(dir)
@@ -57,8 +26,8 @@ func syncFolder(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// follow has a standby's folder name the primary that it follows.
-func (c *cluster) follow(dir string, primary instance, shard int) error {
+// writeUpstream has a standby's folder name the primary that it follows.
+func (c *cluster) writeUpstream(dir string, primary instance, shard int) error {
 	host, port, err := net.SplitHostPort(primary.addr)
 	if err != nil {
 		return err
@@ -98,29 +67,6 @@ func (c *cluster) postmaster(i instance) int {
 		return 0
 	}
 	return pid
-}
-
-// cycle ends the instance's server: cleanly if it does that within patience, which sends
-// its replica everything, else by force. supervisord then starts it again by what its
-// folder says by now. It does not wait for that.
-func (c *cluster) cycle(ctx context.Context, i instance, patience time.Duration) error {
-	pid := c.postmaster(i)
-	if pid == 0 { // supervisord may have given up, or have been told to stop it
-		return c.start(ctx, i.program())
-	}
-	gone := func() bool { return c.postmaster(i) != pid }
-	if patience > 0 {
-		if err := syscall.Kill(pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return err
-		}
-		if poll(ctx, patience, gone) == nil {
-			return nil
-		}
-	}
-	if err := kill(ctx, pid); err != nil {
-		return fmt.Errorf("%s: %w", i.name, err)
-	}
-	return poll(ctx, readyTimeout, gone)
 }
 
 // kill ends a server by force, its backends too: one that is stopped (SIGSTOP) outlives

@@ -34,6 +34,8 @@ const usage = `usage: cluster COMMAND
   fault kill|freeze|thaw SERVICE
                 what make chaos does to a service, or to one worker of the API
   failover I    promote shard I's replica and make its primary the replica (ACCEPT_LOSS=1 after a loss)
+  containers failover I | finish
+                the same in Docker, called by scripts/docker-failover.sh; finish goes on with those that were interrupted
   db-shell I    psql on shard I's primary, as the schema's owner
   test [N] -- CMD
                 run CMD beside N clusters of its own (1), which are removed afterwards
@@ -90,6 +92,8 @@ func run(ctx context.Context, args []string) error {
 			return errUsage
 		}
 		return runTests(ctx, number, command[1:])
+	case "containers":
+		return runContained(ctx, args[1:])
 	}
 
 	c, err := open()

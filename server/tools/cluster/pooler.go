@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,16 +43,26 @@ func (c *cluster) pausePooler(ctx context.Context, shard int) error {
 	return c.console(ctx, shard, fmt.Sprintf("SET query_wait_timeout = %d", waitWhilePaused), "PAUSE "+c.cfg.Shards[shard].Database)
 }
 
+// startsWithin is how long a pooler that was just started, or that waited for a primary to start, may take.
+const startsWithin = 15 * time.Second
+
 // resumePooler lets everybody go on, at the primary that the data folders tell of.
 func (c *cluster) resumePooler(ctx context.Context, shard int) error {
-	if err := c.writePoolerINI(shard); err != nil {
+	if err := c.keeper.lead(ctx, shard); err != nil {
 		return err
 	}
-	// RELOAD sets the timeout back, under those who have waited longer.
-	err := c.console(ctx, shard, "RELOAD", fmt.Sprintf("SET query_wait_timeout = %d", waitWhilePaused), "RESUME "+c.cfg.Shards[shard].Database)
+	var err error
+	waited := poll(ctx, startsWithin, func() bool {
+		// RELOAD sets the timeout back, under those who have waited longer.
+		err = c.console(ctx, shard, "RELOAD", fmt.Sprintf("SET query_wait_timeout = %d", waitWhilePaused), "RESUME "+c.cfg.Shards[shard].Database)
+		return !errors.Is(err, syscall.ECONNREFUSED)
+	})
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) && strings.Contains(answer.Message, "not paused") {
-		err = nil
+		return nil
+	}
+	if err == nil {
+		err = waited
 	}
 	return err
 }

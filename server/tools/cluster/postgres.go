@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -69,21 +68,21 @@ func checkMajor(dir string) error {
 // src/include/catalog/pg_control.h); every platform we fetch for is
 // little-endian.
 func systemIdentifier(dir string) (uint64, error) {
-	f, err := os.Open(filepath.Join(dir, "global", "pg_control"))
+	text, err := readControl(dir)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("read the control file: %w", err)
 	}
-	defer f.Close()
-	var field [8]byte
-	if _, err := io.ReadFull(f, field[:]); err != nil {
-		return 0, fmt.Errorf("read %s: %w", f.Name(), err)
-	}
-	return binary.NativeEndian.Uint64(field[:]), nil
+	return binary.NativeEndian.Uint64(text), nil
 }
+
+const (
+	superuser  = "postgres"
+	socketPort = 5432 // of every server in a container
+)
 
 // connect opens one connection as the superuser, to the database of the same name.
 func (c *cluster) connect(ctx context.Context, addr string) (*pgx.Conn, error) {
-	return c.connectAs(ctx, addr, "postgres", "postgres", c.env["POSTGRES_PASSWORD"])
+	return c.connectAs(ctx, addr, "postgres", superuser, c.env["POSTGRES_PASSWORD"])
 }
 
 func (c *cluster) connectAs(ctx context.Context, addr, database, user, password string) (*pgx.Conn, error) {
@@ -93,6 +92,9 @@ func (c *cluster) connectAs(ctx context.Context, addr, database, user, password 
 	}).String())
 	if err != nil {
 		return nil, err
+	}
+	if socket, there := c.sockets[addr]; there && user == superuser {
+		config.Host, config.Port = socket, socketPort
 	}
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // also right through PgBouncer

@@ -35,7 +35,7 @@ func (c *cluster) await(ctx context.Context, name string, check func(context.Con
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if pause(ctx) != nil {
-			return fmt.Errorf("%s is not ready after %s: %w\nThe end of %s:\n%s", name, readyTimeout, err, c.path("log", name+".log"), c.logTail(name))
+			return fmt.Errorf("%s is not ready after %s: %w\n%s", name, readyTimeout, err, c.keeper.logEnd(name))
 		}
 	}
 }
@@ -98,9 +98,9 @@ func (c *cluster) identify(ctx context.Context, i instance) (recovering, streami
 	if err != nil {
 		return false, false, err
 	}
-	if got != want || dir != c.dataDir(i) {
+	if there := c.keeper.serverDir(i); got != want || dir != there {
 		return false, false, finalError{fmt.Errorf("another PostgreSQL answers at %s (system identifier %d in %s; ours is %d in %s): stop it, or give this shard another port (SHARD_%d_…_ADDR)",
-			i.addr, got, dir, want, c.dataDir(i), i.shard)}
+			i.addr, got, dir, want, there, i.shard)}
 	}
 	return recovering, streaming, nil
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -83,15 +85,38 @@ func (c *cluster) wouldTakeWrites(i instance) bool {
 const standbySignal = "standby.signal"
 
 // timeline reads which one the last checkpoint in a data folder is of: each promotion
-// begins another. It lies at a fixed place (see systemIdentifier) behind the checkpoint's
-// own position. 0 stands for a folder that cannot be read.
+// begins another. 0 stands for a folder that cannot be read.
 func timeline(dir string) uint32 {
-	const at = 48
-	text, err := os.ReadFile(filepath.Join(dir, "global", "pg_control"))
-	if err != nil || len(text) < at+4 {
+	text, err := readControl(dir)
+	if err != nil {
 		return 0
 	}
-	return binary.NativeEndian.Uint32(text[at:])
+	return binary.NativeEndian.Uint32(text[48:])
+}
+
+// shutdownCheckpoint reads where the checkpoint begins by which a primary ended, the last record in its
+// log. It is not clean if it ended otherwise, or runs.
+func shutdownCheckpoint(dir string) (position string, clean bool) {
+	const shutDown = 1 // DB_SHUTDOWNED; a standby has a value of its own
+	text, err := readControl(dir)
+	if err != nil || binary.NativeEndian.Uint32(text[16:]) != shutDown {
+		return "", false
+	}
+	at := binary.NativeEndian.Uint64(text[32:])
+	return fmt.Sprintf("%X/%X", at>>32, uint32(at)), true
+}
+
+// readControl reads the beginning of a data folder's control file. Everything there lies at a fixed place
+// (see systemIdentifier): the state at 16, the last checkpoint's position at 32 and its timeline at 48.
+func readControl(dir string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(dir, "global", "pg_control"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text := make([]byte, 52)
+	_, err = io.ReadFull(f, text)
+	return text, err
 }
 
 // program is what supervisord calls the instance. Its groups stay as they were made.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ func TestRoles(t *testing.T) {
 type folder struct {
 	there, standby bool
 	timeline       byte
+	state          byte // of its server, as DBState counts them
 }
 
 var gone folder
@@ -58,7 +60,8 @@ func (f folder) make(t *testing.T, dir string) {
 		return
 	}
 	control := make([]byte, 100)
-	control[48] = f.timeline
+	control[16], control[48] = f.state, f.timeline
+	binary.NativeEndian.PutUint64(control[32:], 0x7_0000_0028) // its last checkpoint
 	files := map[string][]byte{"PG_VERSION": []byte("16\n"), "global/pg_control": control}
 	if f.standby {
 		files[standbySignal] = nil

@@ -145,7 +145,9 @@ func openTest() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newSteps(os.Stderr), hold: true}, nil
+	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newSteps(os.Stderr), hold: true}
+	c.keeper = supervised{c}
+	return c, nil
 }
 
 // testSettings picks a free port for everything that listens. All are held

@@ -1,14 +1,5 @@
-#!/usr/bin/env bash
-# Entrypoint of a primary's container: makes the cluster at the first start, keeps its roles as ../init and .env.secrets say, and becomes the
-# server.
-set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=../container.sh
-. "$(dirname "$0")/../container.sh"
-as_postgres "$@"
-
-for name in POSTGRES_PASSWORD DB_OWNER_PASSWORD DB_PASSWORD DB_REPLICATION_PASSWORD; do
-  [ -n "${!name:-}" ] || die "$name is not set: start with make, which reads it from .env.secrets"
-done
+# primary.sh: a primary in its container. Makes the cluster at the first start, and keeps its roles as init and .env.secrets say. Sourced, not run.
+# shellcheck shell=bash disable=SC2154  # container.sh has the variables
 
 # The database of every shard has a name of its own.
 export DB_NAME="${DB_NAME:-messenger}_$SHARD"
@@ -38,15 +29,27 @@ SQL
   stamp >"$folder/messenger.stamp"
 }
 
-if [ ! -e "$PGDATA" ]; then
+make_primary() {
   say 'first start: making the database cluster'
   rm -rf "$PGDATA.partial"
   initdb -D "$PGDATA.partial" --username=postgres --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --data-checksums \
     --encoding=UTF8 --locale=C --locale-provider=icu --icu-locale=und --auth-local=peer --auth-host=scram-sha-256 >/dev/null
   set_up_roles "$PGDATA.partial"
   finish_folder
-elif [ "$(stamp)" != "$(cat "$PGDATA/messenger.stamp" 2>/dev/null)" ]; then
-  say 'names or passwords have changed: setting them'
-  set_up_roles "$PGDATA"
-fi
-serve "$@"
+}
+
+# lead: becomes the primary, unless the other one was promoted since this one was.
+lead() {
+  if [ -e "$other_data" ] && ! is_standby "$other_data"; then
+    local mine theirs
+    mine=$(timeline "$PGDATA") theirs=$(timeline "$other_data")
+    if [ "$theirs" -gt "$mine" ] || { [ "$theirs" = "$mine" ] && [ "$INSTANCE" != "shard-$SHARD" ]; }; then
+      die "$other takes writes, too, and is on timeline $theirs, this one on $mine; two primaries do not serve one shard. To clone $other: $remove"
+    fi
+  fi
+  if [ "$(stamp)" != "$(cat "$PGDATA/messenger.stamp" 2>/dev/null)" ]; then
+    say 'names or passwords have changed: setting them'
+    set_up_roles "$PGDATA"
+  fi
+  serve
+}
