@@ -16,6 +16,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/host"
 )
 
 // errBroken is what a run that broke a promise ends with.
@@ -39,6 +40,7 @@ func run(ctx context.Context, args []string) error {
 	hold := flags.Duration("hold", 5*time.Second, "how long a service stays frozen")
 	victim := flags.Int("shard", 1, "the shard whose servers suffer")
 	only := flags.String("only", "", "faults to do, by number or by a part of their names, separated by commas; all if empty")
+	contained := flags.Bool("contained", false, "this runs in a container, and asks its host to do the faults (scripts/docker-host.sh)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -64,6 +66,9 @@ func run(ctx context.Context, args []string) error {
 	c := &chaos{
 		url: "http://" + cfg.Addr(), ring: ring, victim: names[*victim],
 		clients: *clients, hold: *hold, faults: faults, system: operator{}, out: os.Stdout,
+	}
+	if *contained {
+		c.system = outside{host.New(os.Stdout, os.Stdin)}
 	}
 	return c.run(ctx)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/host"
 )
 
 // system is what faults are done to.
@@ -29,6 +31,19 @@ func (operator) Command(ctx context.Context, name string, settings ...string) er
 	cmd := exec.CommandContext(ctx, "../scripts/stack.sh", name)
 	cmd.Env = append(os.Environ(), settings...)
 	return quietly(cmd)
+}
+
+// outside has the machine do it on which this container runs.
+type outside struct{ host *host.Host }
+
+// Fault implements system.
+func (o outside) Fault(_ context.Context, deed, service string) error {
+	return o.host.Do("fault", deed, service)
+}
+
+// Command implements system.
+func (o outside) Command(_ context.Context, name string, settings ...string) error {
+	return o.host.Do(append([]string{"make", name}, settings...)...)
 }
 
 // quietly runs a command, whose words are of interest only if it fails.
