@@ -10,7 +10,7 @@ driven() {
   shift
   while [ "$1" != -- ]; do options+=("$1") && shift; done
   shift
-  build migrate
+  build messenger_server # as run_tool does
   if [ "$target" = dev ]; then
     compose run --rm --no-deps -T migrate env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ "./tools/$name"
   fi

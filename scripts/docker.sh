@@ -239,7 +239,7 @@ tool_options=()
 run_tool() {
   local name=$1
   shift
-  build migrate
+  build messenger_server # the same image; built for another service it gets another label, and  make restart  takes the server's for outdated
   local program="exec $name \"\$@\"" # the container's shell fills in $@
   if [ "$target" = dev ]; then
     program="env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o /cache/bin/ ./tools/$name && $program"
