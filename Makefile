@@ -105,7 +105,9 @@ loadtest-help: ## all load tests with their sizes
 	@scripts/loadtest-env.sh help
 
 ##@ Benchmarks
-.PHONY: bench-micro
+.PHONY: bench bench-micro
+bench: ## the API beside pgbench and an empty handler; saves a table: make bench [ONLY=get] [DURATION=2] [ROUNDS=3] [USERS=1000000] [SHARDS=1]
+	$(stack) bench
 bench-micro: ## Go benchmarks of what every request passes through, compared with the run before
 	$(stack) bench-micro
 

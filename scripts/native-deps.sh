@@ -2,8 +2,8 @@
 # native-deps.sh COMMAND: makes sure that what the native runtime needs is installed.
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
-# offers that). loadtest: only Maven and a JDK. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv, for Schemathesis,
-# and for CI Maven; for CI and test-long pgbench. On Debian and
+# offers that). loadtest: only Maven and a JDK. bench: also wrk and pgbench. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv,
+# for Schemathesis; for CI Maven; for CI and test-long wrk and pgbench. On Debian and
 # Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -44,6 +44,7 @@ missing() { # package names, one a line, of what is not there; $1: apt or brew
 if [ "$(uname -s)" = Darwin ]; then
   if [ "$1" = loadtest ]; then packages=$(gatling brew | xargs); else packages=$(missing brew | xargs); fi
   case $1 in test* | lint) has shellcheck || packages+=' shellcheck' ;; esac
+  [ "$1" != bench ] || has wrk || packages+=' wrk' # pgbench comes with libpq
   [ -z "$packages" ] || die "Missing on this Mac. Run:  brew install $packages$([[ $packages != *libpq* ]] || echo ' && brew link --force libpq')"
   exit 0
 fi
@@ -54,10 +55,14 @@ case $1 in test*)
   has gcc || packages+=' gcc libc6-dev'
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=' python3-venv'
   [ -z "${CI:-}" ] || packages+=" $(gatling apt)" # a newcomer's tests pass over Gatling; CI's do not
-  # Nor over pgbench, which comes with a whole server. Debian has one that only says that there is none.
-  if [[ -n ${CI:-} || $1 = test-long ]] && ! pgbench --version >/dev/null 2>&1; then packages+=' postgresql-contrib'; fi
   ;;
 esac
+
+# A newcomer's tests pass over wrk and pgbench, which comes with a whole server; CI's do not. Debian has a pgbench that only says that there is none.
+if [[ $1 = bench || $1 = test* && (-n ${CI:-} || $1 = test-long) ]]; then
+  has wrk || packages+=' wrk'
+  pgbench --version >/dev/null 2>&1 || packages+=' postgresql-contrib'
+fi
 
 if ! has apt-get; then
   packages=$(xargs <<<"$packages")

@@ -10,7 +10,7 @@ case $command in loadtest*) # needs Maven, and no Go
   ;;
 esac
 case $command in
-  up | dev | test | test-long | test-coverage | lint) scripts/native-deps.sh "$command" ;;
+  up | dev | bench | test | test-long | test-coverage | lint) scripts/native-deps.sh "$command" ;;
   *) scripts/native-deps.sh tools ;;
 esac
 
@@ -19,6 +19,7 @@ build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.
 mkdir -p .build
 [ -x .build/cluster ] || echo 'building   the tools (the first time takes a minute)' >&2
 build ./tools/cluster ./tools/apictl ./tools/backup ./tools/chaos ./tools/migration ./tools/seed ./tools/verify
+[ "$command" != bench ] || build ./cmd/api ./tools/bench
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 
 case $command in test*)
@@ -54,6 +55,13 @@ case $command in
   databases-reload) exec ../.build/cluster reload ;; # scripts/tune-postgres.sh
   databases-restart) exec ../.build/cluster restart-databases "$2" ;;
   seed) exec ../.build/seed -users "${USERS:-}" -seed "${SEED:-1}" ;;
+  bench)
+    bench=(../.build/bench -users "${USERS:-1000000}" -duration "${DURATION:-2}s" -rounds "${ROUNDS:-3}" -only "${ONLY:-}")
+    [ -n "${SHARDS:-}" ] || exec ../.build/cluster without-api -- "${bench[@]}"
+    # PORT: what serves beside such a cluster is none of its servers.
+    # shellcheck disable=SC2016 # the shell beside the cluster expands it
+    TEST_SHARDS=$SHARDS exec ../.build/cluster test -- bash -c 'PORT=0 ../.build/seed -users "$1" && PORT=0 exec "${@:2}"' bench "${USERS:-1000000}" "${bench[@]}"
+    ;;
   bench-micro) exec ../scripts/bench-micro.sh ;;
   lint) exec ../scripts/lint.sh ;;
   test) exec ../.build/cluster test 3 -- ../scripts/test-packages.sh -race -shuffle=on -timeout 30m ;;

@@ -69,7 +69,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 		ProbeTimeout: cfg.DBConnectTimeout,
 	}, time.Now)
 
-	key, err := cursorKey(cfg)
+	cursors, err := Cursors(cfg)
 	if err != nil {
 		return nil, errors.Join(err, router.Close())
 	}
@@ -83,7 +83,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 		AllowOrigins:   cfg.CORSAllowOrigins,
 		Log:            log,
 		Draining:       draining,
-	}, handlers.NewUsers(users, handlers.NewCursors(key)), handlers.NewShards(shards, draining))
+	}, handlers.NewUsers(users, cursors), handlers.NewShards(shards, draining))
 
 	return &Application{
 		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router,

@@ -37,6 +37,8 @@ const usage = `usage: cluster COMMAND
   containers failover I | finish
                 the same in Docker, called by scripts/docker-failover.sh; finish goes on with those that were interrupted
   db-shell I    psql on shard I's primary, as the schema's owner
+  without-api -- CMD
+                run CMD beside the databases, and keep the API stopped meanwhile
   test [N] -- CMD
                 run CMD beside N clusters of its own (1), which are removed afterwards
 `
@@ -138,6 +140,11 @@ func run(ctx context.Context, args []string) error {
 			return errUsage
 		}
 		return c.fault(ctx, args[1], args[2])
+	case "without-api":
+		if len(args) < 3 || args[1] != "--" {
+			return errUsage
+		}
+		return c.locked(ctx, func(ctx context.Context) error { return c.withoutAPI(ctx, args[2:]) })
 	case "failover":
 		if len(args) != 2 {
 			return errUsage

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -61,7 +63,7 @@ func runTests(ctx context.Context, number int, args []string) (err error) {
 			return err
 		}
 	}
-	list[0].out.say("ready      %s of %d shards after %.1f s", count(number, "test cluster", "test clusters"), testShards, time.Since(began).Seconds())
+	list[0].out.say("ready      %s of %d shards after %.1f s", count(number, "test cluster", "test clusters"), len(list[0].cfg.Shards), time.Since(began).Seconds())
 	return runCommand(ctx, args)
 }
 
@@ -124,7 +126,11 @@ func openTest() (*cluster, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the databases' account passes through
 		return nil, err
 	}
-	settings, err := testSettings(dir, testShards)
+	shards, err := wantedShards()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := testSettings(dir, shards)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +154,16 @@ func openTest() (*cluster, error) {
 	c := &cluster{cfg: cfg, env: toMap(cfg.Environ()), root: filepath.Dir(server), dir: dir, account: account, out: newSteps(os.Stderr), hold: true}
 	c.keeper = supervised{c}
 	return c, nil
+}
+
+// wantedShards is what TEST_SHARDS says, for who wants a cluster of another shape.
+func wantedShards() (int, error) {
+	text := cmp.Or(os.Getenv("TEST_SHARDS"), strconv.Itoa(testShards))
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 16 {
+		return 0, fmt.Errorf("%q shards: want a number from 1 to 16", text)
+	}
+	return n, nil
 }
 
 // testSettings picks a free port for everything that listens. All are held

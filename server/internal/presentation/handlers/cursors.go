@@ -38,7 +38,8 @@ const cursorLength = (cursorSize + cursorTagSize) / 3 * 4
 
 var errBadCursor = entities.InvalidField("cursor", "is not one that this server gave out; start again with the first page, without a cursor")
 
-func (c Cursors) write(cursor entities.Cursor) string {
+// Write returns the cursor as clients see it.
+func (c Cursors) Write(cursor entities.Cursor) string {
 	b := make([]byte, 0, cursorSize+cursorTagSize)
 	b = append(b, cursorVersion)
 	b = append(b, cursor.After[:]...)
@@ -48,7 +49,9 @@ func (c Cursors) write(cursor entities.Cursor) string {
 	return cursorText.EncodeToString(append(b, c.tag(b)...))
 }
 
-func (c Cursors) read(text string) (entities.Cursor, error) {
+// Read returns the cursor that a client brings back. One that Write has not
+// written is Invalid.
+func (c Cursors) Read(text string) (entities.Cursor, error) {
 	b, err := cursorText.DecodeString(text)
 	if err != nil || len(text) != cursorLength {
 		return entities.Cursor{}, errBadCursor

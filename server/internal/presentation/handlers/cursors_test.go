@@ -25,11 +25,11 @@ func TestCursorsComeBack(t *testing.T) {
 	cursors, again := NewCursors([]byte("secret")), NewCursors([]byte("secret"))
 	rapid.Check(t, func(t *rapid.T) {
 		want := drawCursor(t)
-		text := cursors.write(want)
+		text := cursors.Write(want)
 		if len(text) != cursorLength || strings.ContainsAny(text, "+/=&?%<>") {
 			t.Fatalf("%q does not go into a URL as it is, or is not %d long", text, cursorLength)
 		}
-		if got, err := again.read(text); err != nil || got != want {
+		if got, err := again.Read(text); err != nil || got != want {
 			t.Fatalf("got %+v, %v; want %+v", got, err, want)
 		}
 	})
@@ -42,11 +42,11 @@ func TestCursorsAreTamperEvident(t *testing.T) {
 	cursors := NewCursors([]byte("secret"))
 	rapid.Check(t, func(t *rapid.T) {
 		cursor := drawCursor(t)
-		text := cursors.write(cursor)
+		text := cursors.Write(cursor)
 		at := rapid.IntRange(0, len(text)-1).Draw(t, "at")
 		changed := text[:at] + string(rapid.SampledFrom([]rune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=\n\r\x00é")).Draw(t, "character")) + text[at+1:]
-		for _, bad := range []string{changed, text[:at], text + text[:at+1], text[:at] + "\n" + text[at:], NewCursors([]byte("other")).write(cursor)} {
-			if got, err := cursors.read(bad); bad != text && (entities.KindOf(err) != entities.Invalid || got != entities.Cursor{}) {
+		for _, bad := range []string{changed, text[:at], text + text[:at+1], text[:at] + "\n" + text[at:], NewCursors([]byte("other")).Write(cursor)} {
+			if got, err := cursors.Read(bad); bad != text && (entities.KindOf(err) != entities.Invalid || got != entities.Cursor{}) {
 				t.Fatalf("%q reads as %+v, %v; want it refused", bad, got, err)
 			}
 		}
@@ -59,7 +59,7 @@ func TestCursorOfAnotherVersion(t *testing.T) {
 	cursors := NewCursors([]byte("secret"))
 	b := slices.Concat([]byte{cursorVersion + 1}, make([]byte, cursorSize-1))
 	text := cursorText.EncodeToString(slices.Concat(b, cursors.tag(b)))
-	if _, err := cursors.read(text); entities.KindOf(err) != entities.Invalid {
+	if _, err := cursors.Read(text); entities.KindOf(err) != entities.Invalid {
 		t.Errorf("got %v, want it refused", err)
 	}
 }

@@ -77,7 +77,7 @@ func (h *Users) queryPage(query map[string]string) (entities.Page, error) {
 		}
 		return entities.NewPage(limit, offset)
 	}
-	cursor, cursorErr := h.cursors.read(text)
+	cursor, cursorErr := h.cursors.Read(text)
 	if _, both := query["offset"]; both {
 		offsetErr = entities.InvalidField("offset", "is given without a cursor, which says itself where the page begins")
 	}
@@ -105,7 +105,7 @@ func queryNumber(query map[string]string, name string, otherwise int) (int, erro
 func (h *Users) pageLinks(p entities.Page, next *entities.Cursor) string {
 	var links []string
 	if next != nil {
-		links = append(links, fmt.Sprintf(`<%s?limit=%d&cursor=%s>; rel="next"`, UsersPath, p.Limit(), h.cursors.write(*next)))
+		links = append(links, fmt.Sprintf(`<%s?limit=%d&cursor=%s>; rel="next"`, UsersPath, p.Limit(), h.cursors.Write(*next)))
 	}
 	if prev, ok := p.Prev(); ok {
 		links = append(links, fmt.Sprintf(`<%s?limit=%d&offset=%d>; rel="prev"`, UsersPath, prev.Limit(), prev.Offset()))
