@@ -28,7 +28,7 @@ signal_all() {
   name=$(container "$2")
   alive=$(docker inspect --format '{{.State.Status}} {{.State.StartedAt}}' "$name")
   # shellcheck disable=SC2016  # the container's shell fills these in
-  docker exec "$name" sh -c '
+  timeout 20 docker exec "$name" sh -c '
     kill "-$1" -1
     [ "$1" = STOP ] || exit 0
     for file in /proc/[0-9]*/status; do
@@ -58,11 +58,11 @@ fault_api() {
   master=$(server_master)
   [ -n "$master" ] || { echo 'the API does not run' && return 1; }
   if [ "$2" = messenger_server ]; then
-    docker exec "$(container messenger_server)" sh -c "kill -$1 $master"
+    timeout 20 docker exec "$(container messenger_server)" sh -c "kill -$1 $master"
     return
   fi
   # shellcheck disable=SC2016  # the container's shell fills these in
-  docker exec "$(container messenger_server)" sh -c '
+  timeout 20 docker exec "$(container messenger_server)" sh -c '
     first= still=
     for folder in /proc/[0-9]*; do
       parent= state=

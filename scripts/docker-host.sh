@@ -41,7 +41,7 @@ driven() {
   return $status
 }
 
-# deed WORD ARGUMENT...: what may be asked for.
+# deed WORD ARGUMENT...: what may be asked for. An overloaded engine may leave an exec hanging.
 deed() {
   local word=$1
   shift
@@ -51,7 +51,7 @@ deed() {
     end) end_by_force "$1" ;;
     restart) # nobody waits for the second half
       docker stop -t "$1" "$(container "$2")" >/dev/null && { docker start "$(container "$2")" >/dev/null 2>&1 & } ;;
-    lead) docker exec "$(container "$1")" entrypoint.sh "$2" ;;
+    lead) timeout 20 docker exec "$(container "$1")" entrypoint.sh "$2" ;;
     fault) fault "$@" ;;
     make) said=$(env "${@:2}" scripts/docker.sh "$1" 2>&1) || { printf '%s\n' "$said" | tail -n 8 && return 1; } ;;
     *) echo "docker-host.sh: unknown deed '$word'" && return 1 ;;

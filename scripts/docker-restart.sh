@@ -23,7 +23,7 @@ replace_server() {
   local reason master
   reason=$(outdated)
   if [ -z "$reason" ]; then
-    master=$(server_master)
+    master=$(server_master) || master=$(server_master) || die "The server's container cannot be looked into: is the engine overloaded?"
     if [ -n "$master" ]; then
       step rolling "the server's workers, one by one" roll "$master"
       await_health
@@ -59,10 +59,11 @@ outdated() {
   [ "${wanted#* }" = "$now" ] || echo "$changed"
 }
 
-# server_master: the master's process id in the container, which is that of its log, too: the one that no other process of the program started.
+# server_master: the master's process id in the container, which is that of its log, too: the one that no other process of the program started. An overloaded
+# engine may leave an exec hanging.
 server_master() {
   # shellcheck disable=SC2016  # the container's shell fills these in
-  docker exec "$(container messenger_server)" sh -c '
+  timeout 20 docker exec "$(container messenger_server)" sh -c '
     ours() { case $(readlink "/proc/$1/exe") in */bin/api | "*/bin/api (deleted)" | */bin/api\ *) ;; *) false ;; esac; }
     for folder in /proc/[0-9]*; do
       pid=${folder#/proc/}
@@ -78,9 +79,9 @@ roll() {
   local master=$1 name log text deadline=$((SECONDS + 600)) # many drains
   name=$(container messenger_server)
   log=$(mktemp)
-  docker logs --follow --since "$(docker exec "$name" date +%s)" "$name" 2>&1 | grep --line-buffered "\"pid\":${master}[,}]" >"$log" &
-  docker exec "$name" sh -c "kill -HUP $master"
-  until grep -Eq '"msg":"(rolled|not rolled|starting)"' "$log" || [ $SECONDS -ge $deadline ] || ! docker exec "$name" sh -c "kill -0 $master" 2>/dev/null; do
+  docker logs --follow --since "$(timeout 20 docker exec "$name" date +%s)" "$name" 2>&1 | grep --line-buffered "\"pid\":${master}[,}]" >"$log" &
+  timeout 20 docker exec "$name" sh -c "kill -HUP $master"
+  until grep -Eq '"msg":"(rolled|not rolled|starting)"' "$log" || [ $SECONDS -ge $deadline ] || ! timeout 20 docker exec "$name" sh -c "kill -0 $master" 2>/dev/null; do
     sleep 0.3
   done
   # shellcheck disable=SC2046  # the first of the pipeline
