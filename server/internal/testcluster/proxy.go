@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy passes TCP connections on to a server of the cluster. A test can take
@@ -21,6 +22,7 @@ type Proxy struct {
 	conns  map[net.Conn]*recording
 	past   []*recording // of connections that have ended
 	lost   string       // see LoseAnswers
+	slow   time.Duration
 }
 
 // Message is what a client says in PostgreSQL's protocol: its type, such as
@@ -71,6 +73,19 @@ func (p *Proxy) LoseAnswers(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lost = text
+}
+
+// Slow has every answer take so much longer.
+func (p *Proxy) Slow(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slow = by
+}
+
+func (p *Proxy) slowness() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slow
 }
 
 func (p *Proxy) loses(r *recording) bool {
@@ -141,6 +156,9 @@ type answers struct {
 // Read implements io.Reader.
 func (a answers) Read(b []byte) (int, error) {
 	n, err := a.Reader.Read(b)
+	if by := a.proxy.slowness(); by > 0 {
+		<-time.After(by)
+	}
 	if a.proxy.loses(a.to) {
 		return 0, io.ErrUnexpectedEOF
 	}

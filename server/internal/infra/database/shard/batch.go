@@ -63,6 +63,9 @@ func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context
 	if b.gate.shut.Load() {
 		return out, b.gate.away
 	}
+	if err := b.gate.admit(); err != nil {
+		return out, err
+	}
 	b.mu.Lock()
 	c := b.join(ctx, in)
 	if b.sending < batchSenders {
@@ -77,11 +80,12 @@ func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context
 	select {
 	case <-c.done:
 	case <-ctx.Done():
-		if err := b.leave(ctx, c); err != nil {
-			return out, err
-		}
+		err = b.leave(ctx, c)
 	}
+	b.gate.leave() // who goes alone is let in anew
 	switch {
+	case err != nil:
+		return out, err
 	case c.lead:
 		defer b.sent()
 		return alone(ctx)
@@ -185,6 +189,7 @@ func (b *batcher[I, O]) send(ctx context.Context, calls []*call[I, O]) {
 	results, err := b.together(ctx, ins)
 	switch {
 	case err == nil:
+		b.gate.answers.Add(int64(len(calls) - 1)) // beside the statement's
 		for i, c := range calls {
 			c.result = results[i]
 			close(c.done)

@@ -26,16 +26,22 @@ type dialer struct {
 
 	pool             *sql.DB
 	maxOpen, maxIdle int
-	asked            *atomic.Int64 // how many have or want a connection
-	tasks            *tasks        // of the Router
+	load             *load
+	tasks            *tasks // of the Router
 
 	mu      sync.Mutex
 	dialing int
 }
 
+// load is what goes on in a pool.
+type load struct {
+	asked  atomic.Int64 // how many have or want a connection
+	logins atomic.Int64 // connections in the making
+}
+
 // newPool returns a pool of at most maxOpen connections that connects to nothing yet.
-func newPool(c driver.Connector, maxOpen, maxIdle int, asked *atomic.Int64, tasks *tasks) *sql.DB {
-	d := &dialer{Connector: c, maxOpen: maxOpen, maxIdle: maxIdle, asked: asked, tasks: tasks}
+func newPool(c driver.Connector, maxOpen, maxIdle int, load *load, tasks *tasks) *sql.DB {
+	d := &dialer{Connector: c, maxOpen: maxOpen, maxIdle: maxIdle, load: load, tasks: tasks}
 	d.pool = sql.OpenDB(d)
 	d.fit(0)
 	tasks.start(func(ctx context.Context) {
@@ -55,6 +61,8 @@ func newPool(c driver.Connector, maxOpen, maxIdle int, asked *atomic.Int64, task
 
 // Connect implements driver.Connector.
 func (d *dialer) Connect(ctx context.Context) (driver.Conn, error) {
+	d.load.logins.Add(1)
+	defer d.load.logins.Add(-1)
 	d.mu.Lock()
 	d.dialing++
 	d.mu.Unlock()
@@ -82,7 +90,7 @@ func (d *dialer) fit(failed int) {
 		d.pool.SetMaxIdleConns(min(d.maxIdle, most))
 	}
 	// Those who began to wait before do not see by themselves that there is room now.
-	if open := stats.OpenConnections; failed == 0 && open < d.maxOpen && d.asked.Load() > int64(open) {
+	if open := stats.OpenConnections; failed == 0 && open < d.maxOpen && d.load.asked.Load() > int64(open) {
 		d.tasks.start(d.grow)
 	}
 }

@@ -45,16 +45,16 @@ func TestPoolGrowsSlowly(t *testing.T) {
 		const requests, each = 60, 10 * time.Millisecond
 		server := &slowServer{login: time.Second}
 		tasks := newTasks()
-		var asked atomic.Int64
-		pool := newPool(server, requests, requests, &asked, tasks)
+		var load load
+		pool := newPool(server, requests, requests, &load, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		began := time.Now()
 		var longest atomic.Int64
 		var wg sync.WaitGroup
 		for range requests {
 			wg.Go(func() {
-				asked.Add(1)
-				defer asked.Add(-1)
+				load.asked.Add(1)
+				defer load.asked.Add(-1)
 				conn, err := pool.Conn(t.Context())
 				if err != nil {
 					t.Error(err)
@@ -83,8 +83,8 @@ func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 		const most = 20
 		server := &slowServer{login: time.Millisecond}
 		tasks := newTasks()
-		var asked atomic.Int64
-		pool := newPool(server, most, most, &asked, tasks)
+		var load load
+		pool := newPool(server, most, most, &load, tasks)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		release := make(chan struct{})
@@ -92,8 +92,8 @@ func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 		var wg sync.WaitGroup
 		for range most + 1 {
 			wg.Go(func() {
-				asked.Add(1)
-				defer asked.Add(-1)
+				load.asked.Add(1)
+				defer load.asked.Add(-1)
 				conn, err := pool.Conn(ctx)
 				if err != nil {
 					failed.Add(1)

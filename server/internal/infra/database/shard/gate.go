@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/semaphore"
 	"gorm.io/gorm"
 )
 
@@ -22,9 +23,6 @@ var ErrRefused = errors.New("was not asked")
 const (
 	// lookInterval is the pause after a look at a server that found nobody.
 	lookInterval = 250 * time.Millisecond
-	// maxWaiting is how many requests of this process may wait for a connection
-	// to one server. In ordinary times 10,000 clients leave 300 at each.
-	maxWaiting = 1000
 	// maxAttempts is how many connections a request tries before it gives up, as
 	// in database/sql.
 	maxAttempts = 3
@@ -47,10 +45,13 @@ type gate struct {
 	log  *slog.Logger
 	look func(context.Context) error // nil says that the server does its work
 
-	open     int64         // connections of the pool
-	ample    time.Duration // a request that ran out of less says nothing about the server
-	patience time.Duration // of one look
-	inside   atomic.Int64  // requests that have a connection or wait for one
+	open     int64               // connections of the pool
+	queue    queue               // of requests beyond them
+	turns    *semaphore.Weighted // one for each connection, first come first served: in database/sql the order is chance
+	ample    time.Duration       // a request that ran out of less says nothing about the server
+	patience time.Duration       // of one look
+	callers  atomic.Int64        // requests that wait for an answer, or to be sent
+	load     load                // of the pool
 	answers  atomic.Int64
 	all      *atomic.Int64 // answers of all servers to this process
 
@@ -68,19 +69,40 @@ type gate struct {
 func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, all *atomic.Int64, log *slog.Logger, tasks *tasks) *gate {
 	return &gate{
 		log: log.With("shard", shard, "server", server), look: look, all: all,
-		open: int64(open), ample: time / 2, patience: patience, tasks: tasks,
+		open: int64(open), queue: queue{most: time / 2}, turns: semaphore.NewWeighted(int64(open)), ample: time / 2, patience: patience, tasks: tasks,
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
-		full: notSent{fmt.Errorf("%s %w: %d requests wait for it", server, ErrRefused, maxWaiting)},
+		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
 	}
 }
 
-// through calls ask with a connection of the pool. To have that first separates
+// admit lets a request in, if its turn comes in time. It leaves when it is answered.
+func (g *gate) admit() error {
+	waiting := g.callers.Add(1) - g.open
+	if waiting > 0 && waiting > g.queue.room(time.Now(), g.answers.Load(), g.load.logins.Load() > 0) {
+		g.leave()
+		return g.full
+	}
+	return nil
+}
+
+func (g *gate) leave() { g.callers.Add(-1) }
+
+// through calls ask with a connection of the pool, once there is one.
+func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+	if err := g.admit(); err != nil {
+		return err
+	}
+	defer g.leave()
+	return g.pass(ctx, pool, ask)
+}
+
+// pass is through for who was admitted. To have a connection first separates
 // a wait for the pool that ended, where nothing was sent, from a wait for the
 // answer: database/sql reports both by the bare context's error.
-func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+func (g *gate) pass(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
 	since := g.now()
 	for attempt := 1; ; attempt++ {
-		again, err := g.try(ctx, since, func() error { return onConn(ctx, pool, ask) })
+		again, err := g.try(ctx, since, func() error { return g.onConn(ctx, pool, ask) })
 		if !again || attempt == maxAttempts {
 			return err
 		}
@@ -101,10 +123,8 @@ func (g *gate) try(ctx context.Context, since beginning, ask func() error) (agai
 	if g.shut.Load() {
 		return false, g.away
 	}
-	defer g.inside.Add(-1)
-	if g.inside.Add(1) > g.open+maxWaiting {
-		return false, g.full
-	}
+	g.load.asked.Add(1)
+	defer g.load.asked.Add(-1)
 	err = ask()
 	var unsent notSent
 	again = errors.Is(err, driver.ErrBadConn)
@@ -135,7 +155,11 @@ func isSlow(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-func onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+func (g *gate) onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+	if err := g.turns.Acquire(ctx, 1); err != nil {
+		return notSent{err}
+	}
+	defer g.turns.Release(1)
 	db, err := pool.DB()
 	if err != nil {
 		return notSent{err}

@@ -51,7 +51,7 @@ func (i *Inserts[R]) write(ctx context.Context, rows []R) (results []result[bool
 	for _, row := range rows {
 		keys = append(keys, i.keys(row)...)
 	}
-	err = i.shard.Write(ctx, keys, func(db *gorm.DB, deadline time.Time) error {
+	err = i.shard.write(ctx, i.shard.primaryGate.pass, keys, func(db *gorm.DB, deadline time.Time) error {
 		did, err := i.many(db, deadline, rows)
 		results = make([]result[bool], len(did))
 		for n := range did {

@@ -66,7 +66,7 @@ func (l *Lookups[K, V]) Get(ctx context.Context, canonical string, key K) (v V, 
 }
 
 func (l *Lookups[K, V]) askPrimary(ctx context.Context, keys []K) (results []result[V], err error) {
-	err = l.shard.primaryGate.through(ctx, l.shard.Primary, func(db *gorm.DB) error {
+	err = l.shard.primaryGate.pass(ctx, l.shard.Primary, func(db *gorm.DB) error {
 		found, err := l.many(db, keys)
 		results = make([]result[V], 0, len(keys))
 		for _, key := range keys {
@@ -79,7 +79,7 @@ func (l *Lookups[K, V]) askPrimary(ctx context.Context, keys []K) (results []res
 
 func (l *Lookups[K, V]) askReplica(ctx context.Context, asked []provenKey[K]) (results []result[V], err error) {
 	err = within(ctx, l.shard.readTimeout, func(ctx context.Context) error {
-		return l.shard.replicaGate.through(ctx, l.shard.Replica, func(db *gorm.DB) error {
+		return l.shard.replicaGate.pass(ctx, l.shard.Replica, func(db *gorm.DB) error {
 			replica, err := leads(db)
 			if err != nil {
 				return err

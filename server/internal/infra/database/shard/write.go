@@ -32,7 +32,13 @@ var (
 // ErrOutcomeUnknown means that it may have run or may yet run until the
 // deadline. After any other error it has not changed anything and never will.
 func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
-	err := s.primaryGate.through(ctx, s.Primary, func(db *gorm.DB) error { return s.mark(ctx, db, keys, statement) })
+	return s.write(ctx, s.primaryGate.through, keys, statement)
+}
+
+type through = func(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error
+
+func (s *Shard) write(ctx context.Context, through through, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
+	err := through(ctx, s.Primary, func(db *gorm.DB) error { return s.mark(ctx, db, keys, statement) })
 	if err != nil && !isDefinite(err) {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
