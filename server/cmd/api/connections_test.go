@@ -31,7 +31,7 @@ func TestManyConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, "REQUEST_TIMEOUT=30s", "READ_TIMEOUT=60s", "WRITE_TIMEOUT=60s", "IDLE_TIMEOUT=120s")
+	s := start(t, "REQUEST_TIMEOUT=100s", "READ_TIMEOUT=2m", "WRITE_TIMEOUT=2m", "IDLE_TIMEOUT=5m")
 	var gets []string
 	for _, name := range shardNames(cfg) {
 		gets = append(gets, "GET "+path(createOn(t, s, ring, name).ID)+" HTTP/1.1\r\nHost: api\r\n\r\n")
@@ -165,9 +165,20 @@ func (c *rawConn) answered(want int) error {
 	return err
 }
 
+// ask sends a request, whole, and reads the answer.
+func (c *rawConn) ask(request string) (status int, err error) {
+	if err := c.SetWriteDeadline(time.Now().Add(2 * time.Minute)); err != nil {
+		return 0, err
+	}
+	if _, err := c.Write([]byte(request)); err != nil {
+		return 0, err
+	}
+	return c.status()
+}
+
 // status reads an answer, of which it keeps the status.
 func (c *rawConn) status() (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		return 0, err
 	}
 	res, err := http.ReadResponse(c.in, nil)
