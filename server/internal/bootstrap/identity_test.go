@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
@@ -13,6 +14,7 @@ import (
 // mistakes a person makes.
 func TestCheckIdentities(t *testing.T) {
 	cfg := testcluster.Open(t)
+	cfg.DBConnectTimeout = 15 * time.Second // a login takes long under the race detector on a machine that is busy
 	log := slog.New(slog.DiscardHandler)
 	if err := checkIdentities(t.Context(), cfg, log); err != nil {
 		t.Fatalf("right settings: %v", err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 	"github.com/messenger-clone/messenger-clone-api/server/migrations"
@@ -13,6 +14,7 @@ import (
 
 func TestRefusesSchemaOlderThanItNeeds(t *testing.T) {
 	cfg := testcluster.Open(t)
+	cfg.DBConnectTimeout = 15 * time.Second // a login takes long under the race detector on a machine that is busy
 	conn := testcluster.Primary(t, cfg, 2)
 	newest := testcluster.MustQuery[int](t, conn, "SELECT version FROM schema_migrations")[0]
 	const set = "UPDATE schema_migrations SET version = $1, dirty = $2"

@@ -118,7 +118,7 @@ func (c *cluster) createRoles(ctx context.Context, i instance) error {
 	}
 	cmd := exec.CommandContext(ctx, psql, "--no-psqlrc", "--no-password", "--quiet", "--host", host, "--port", port, "--username", "postgres",
 		"--dbname", "postgres", "--file", filepath.Join(c.root, "database", "postgres", "init", "roles.sql"))
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+c.env["POSTGRES_PASSWORD"], "PGCONNECT_TIMEOUT=3")
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+c.env["POSTGRES_PASSWORD"], "PGCONNECT_TIMEOUT=20") // it is ready, and may be slow
 	cmd.Env = append(append(cmd.Env, c.cfg.Environ()...), "DB_NAME="+c.cfg.Shards[i.shard].Database)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: create roles: %w: %s", i.name, err, bytes.TrimSpace(said))

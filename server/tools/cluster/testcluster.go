@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -31,45 +30,30 @@ const (
 // the first in its environment, too. However this program ends, the clusters stop.
 func runTests(ctx context.Context, number int, args []string) (err error) {
 	began := time.Now()
-	var list []*cluster
-	var files []string
-	for range number { // one after the other, by the main thread: see dieWithParent
-		c, stop, failed := holdTest(ctx)
+	var files, environ []string
+	shards := 0
+	for range number { // one after the other: a busy machine has enough to do with one
+		c, stop, failed := startTest(ctx)
 		if failed != nil {
 			return failed
 		}
 		defer func() { err = errors.Join(err, stop()) }()
-		if len(list) > 0 {
-			c.out = newSteps(io.Discard) // it would say the same
+		if files = append(files, c.path("settings")); environ == nil {
+			environ, shards = c.testEnviron(), len(c.cfg.Shards)
 		}
-		list, files = append(list, c), append(files, c.path("settings"))
 	}
-	err = awaitAll(ctx, list, func(ctx context.Context, c *cluster) error {
-		if err := c.startGroups(ctx); err != nil {
-			return err
-		}
-		if err := c.migrate(ctx); err != nil {
-			return err
-		}
-		return os.WriteFile(c.path("settings"), []byte(strings.Join(c.testEnviron(), "\n")), 0o600)
-	})
-	if err != nil {
-		return err
-	}
-	environ := append(list[0].testEnviron(), "TEST_CLUSTER="+strings.Join(files, string(filepath.ListSeparator)))
-	for _, entry := range environ {
+	for _, entry := range append(environ, "TEST_CLUSTER="+strings.Join(files, string(filepath.ListSeparator))) {
 		name, value, _ := strings.Cut(entry, "=")
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
 	}
-	list[0].out.say("ready      %s of %d shards after %.1f s", count(number, "test cluster", "test clusters"), len(list[0].cfg.Shards), time.Since(began).Seconds())
+	newSteps(os.Stderr).say("ready      %s of %d shards after %.1f s", count(number, "test cluster", "test clusters"), shards, time.Since(began).Seconds())
 	return runCommand(ctx, args)
 }
 
-// holdTest makes a test cluster and starts its supervisord, which starts nothing
-// yet. The function that it returns stops and removes it.
-func holdTest(ctx context.Context) (held *cluster, stop func() error, err error) {
+// startTest starts a test cluster. The function that it returns stops and removes it.
+func startTest(ctx context.Context) (started *cluster, stop func() error, err error) {
 	c, err := openTest()
 	if err != nil {
 		return nil, nil, err
@@ -79,9 +63,10 @@ func holdTest(ctx context.Context) (held *cluster, stop func() error, err error)
 		return nil, nil, errors.Join(err, os.RemoveAll(c.dir))
 	}
 	remove := func() error { return errors.Join(os.RemoveAll(c.dir), lock.Close()) }
+	end := remove
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, remove())
+			err = errors.Join(err, end())
 		}
 	}()
 	if err := flock(lock); err != nil {
@@ -100,7 +85,17 @@ func holdTest(ctx context.Context) (held *cluster, stop func() error, err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, func() error { return errors.Join(stopProcesses(), remove()) }, nil
+	end = func() error { return errors.Join(stopProcesses(), remove()) }
+	if err := c.startGroups(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := c.migrate(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := os.WriteFile(c.path("settings"), []byte(strings.Join(c.testEnviron(), "\n")), 0o600); err != nil {
+		return nil, nil, err
+	}
+	return c, end, nil
 }
 
 // testEnviron is what tests know a cluster by.
