@@ -47,12 +47,12 @@ func TestRebornReplicaIsNotListedFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = router.Close() })
+	lists := shard.NewLists(router.All()[0], func(db *gorm.DB, limit int) (ids []string, err error) {
+		return ids, db.Table("users").Limit(limit).Pluck("id", &ids).Error
+	})
 	read := func() (servedBy string, err error) {
 		ctx, event := requestlog.With(t.Context())
-		_, err = router.All()[0].ReadSince(ctx, entities.Moment{}, func(db *gorm.DB) error {
-			var ids []string
-			return db.Table("users").Limit(1).Pluck("id", &ids).Error
-		})
+		_, _, err = lists.Get(ctx, entities.Moment{}, 1)
 		return event.ServedBy(), err
 	}
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,4 +198,30 @@ func TestLookupsGoTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestListsAreShared by those who wait for the same one, and by nobody else.
+func TestListsAreShared(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[4]
+	var asked atomic.Int64
+	lists := shard.NewLists(s, func(db *gorm.DB, n int) (int, error) {
+		asked.Add(1)
+		var got int
+		return got, db.Raw("SELECT ?::int FROM pg_sleep(0.3)", n).Row().Scan(&got)
+	})
+	const readers = 20
+	var wg sync.WaitGroup
+	for i := range 2 * readers {
+		wg.Go(func() {
+			if got, _, err := lists.Get(t.Context(), entities.Moment{}, i%2); err != nil || got != i%2 {
+				t.Errorf("asked for %d: got %d, %v", i%2, got, err)
+			}
+		})
+	}
+	wg.Wait()
+	// The first alone, and the others when it is answered or takes long.
+	if n := asked.Load(); n < 2 || n > readers {
+		t.Errorf("%d readers of two lists asked %d times", 2*readers, n)
+	}
 }

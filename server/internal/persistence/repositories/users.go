@@ -33,7 +33,10 @@ var _ repositories.Users = (*ShardedUsers)(nil)
 func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedUsers {
 	r := &ShardedUsers{router: router, users: make(map[*shard.Shard]together), countTimeout: countTimeout}
 	for _, s := range router.All() {
-		r.users[s] = together{byID: shard.NewLookups(s, userByID, usersByID), create: shard.NewInserts(s, keysOf, insertUsers)}
+		r.users[s] = together{
+			byID: shard.NewLookups(s, userByID, usersByID), page: shard.NewLists(s, usersOf),
+			create: shard.NewInserts(s, keysOf, insertUsers),
+		}
 	}
 	return r
 }
@@ -41,6 +44,7 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 // together are the statements of one shard that requests share.
 type together struct {
 	byID   *shard.Lookups[uuid.UUID, userRow]
+	page   *shard.Lists[page, []userRow]
 	create *shard.Inserts[entities.User]
 }
 

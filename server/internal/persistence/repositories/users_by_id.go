@@ -12,9 +12,9 @@ import (
 // Users are read past GORM's model, whose reflection costs as much as all else
 // that a read does here. Ids are pgx's own type, which it does not take through text.
 const (
-	selectUsers = `SELECT id, name, email, created_at, updated_at, version FROM users WHERE `
-	selectUser  = selectUsers + `id = ?`
-	selectThese = selectUsers + `id = ANY($1)`
+	selectUsers = `SELECT id, name, email, created_at, updated_at, version FROM users`
+	selectUser  = selectUsers + ` WHERE id = ?`
+	selectThese = selectUsers + ` WHERE id = ANY($1)`
 )
 
 func userByID(db *gorm.DB, id uuid.UUID) (row userRow, err error) {
@@ -36,16 +36,22 @@ func usersByID(db *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]userRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // Err has told by then
 	users := make(map[uuid.UUID]userRow, len(ids))
+	err = eachUser(rows, func(row userRow) { users[row.ID] = row })
+	return users, err
+}
+
+// eachUser yields the rows of selectUsers, and closes them.
+func eachUser(rows *sql.Rows, yield func(userRow)) error {
+	defer func() { _ = rows.Close() }() // Err has told by then
 	for rows.Next() {
 		var row userRow
 		if err := rows.Scan(row.columns()...); err != nil {
-			return nil, err
+			return err
 		}
-		users[row.ID] = row
+		yield(row)
 	}
-	return users, rows.Err()
+	return rows.Err()
 }
 
 func uuids(ids []uuid.UUID) []pgtype.UUID {

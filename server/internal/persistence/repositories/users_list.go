@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"gorm.io/gorm"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
@@ -22,10 +23,7 @@ func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) (entitie
 	lists, has := make([][]userRow, len(shards)), make([]entities.Moment, len(shards))
 	missing, err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
 		var err error
-		has[i], err = s.ReadSince(ctx, since, func(db *gorm.DB) error {
-			lists[i] = nil // a replica may have failed halfway
-			return page(db, p).Find(&lists[i]).Error
-		})
+		lists[i], has[i], err = r.users[s].page.Get(ctx, since, pageOf(p))
 		if err != nil {
 			lists[i], has[i] = nil, entities.Moment{}
 		}
@@ -49,12 +47,40 @@ func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) (entitie
 	return list, nil
 }
 
-// page is what a shard is asked for.
-func page(db *gorm.DB, p entities.Page) *gorm.DB {
+// page is what a shard is asked for: its newest users, or those before one.
+type page struct {
+	users  int
+	before pgtype.UUID
+}
+
+func pageOf(p entities.Page) page {
+	asked := page{users: p.Offset() + p.Limit() + 1}
 	if after := p.After(); after != nil {
-		db = db.Where("id < ?", after.After)
+		asked.before = pgtype.UUID{Bytes: after.After, Valid: true}
 	}
-	return db.Order("id DESC").Limit(p.Offset() + p.Limit() + 1)
+	return asked
+}
+
+const (
+	selectNewest = selectUsers + ` ORDER BY id DESC LIMIT ?`
+	selectBefore = selectUsers + ` WHERE id < ? ORDER BY id DESC LIMIT ?`
+)
+
+func (p page) query(db *gorm.DB) *gorm.DB {
+	if p.before.Valid {
+		return db.Raw(selectBefore, p.before, p.users)
+	}
+	return db.Raw(selectNewest, p.users)
+}
+
+func usersOf(db *gorm.DB, p page) ([]userRow, error) {
+	rows, err := p.query(db).Rows()
+	if err != nil {
+		return nil, err
+	}
+	var users []userRow
+	err = eachUser(rows, func(row userRow) { users = append(users, row) })
+	return users, err
 }
 
 // cursor is that of the walk which the page begins or goes on with. Nobody had

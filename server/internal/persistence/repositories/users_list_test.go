@@ -59,7 +59,7 @@ type cost struct{ buffers, rows int }
 func (b *bundle) explain(t testing.TB, p entities.Page) (c cost) {
 	t.Helper()
 	for _, s := range b.router.All() {
-		sql := s.Primary.ToSQL(func(tx *gorm.DB) *gorm.DB { return page(tx, p).Find(&[]userRow{}) })
+		sql := s.Primary.ToSQL(func(tx *gorm.DB) *gorm.DB { return pageOf(p).query(tx) })
 		var text string
 		if err := s.Primary.WithContext(t.Context()).Raw("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql).Row().Scan(&text); err != nil {
 			t.Fatalf("%s: %v", sql, err)

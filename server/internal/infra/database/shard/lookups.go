@@ -40,29 +40,32 @@ func NewLookups[K comparable, V any](s *Shard, one func(*gorm.DB, K) (V, error),
 // Get reads what is stored under the key, also given in its canonical form, as
 // Shard.Read does.
 func (l *Lookups[K, V]) Get(ctx context.Context, canonical string, key K) (v V, err error) {
+	err = l.shard.read(ctx, canonical, l.question(key, &v))
+	return v, err
+}
+
+// question asks for the key, and tells v.
+func (l *Lookups[K, V]) question(key K, v *V) question {
 	alone := func(db *gorm.DB) (err error) {
-		v, err = l.one(db, key)
+		*v, err = l.one(db, key)
 		return err
 	}
-	err = l.shard.read(ctx, canonical, question{
-		primary: func(ctx context.Context) error {
-			found, err := l.primary.do(ctx, key, func(ctx context.Context) (V, error) {
+	return question{
+		primary: func(ctx context.Context) (err error) {
+			*v, err = l.primary.do(ctx, key, func(ctx context.Context) (V, error) {
 				err := l.shard.primaryGate.through(ctx, l.shard.Primary, alone)
-				return v, err
+				return *v, err
 			})
-			v = found
 			return err
 		},
-		replica: func(ctx context.Context, proof *freshness.Proof) error {
-			found, err := l.replica.do(ctx, provenKey[K]{key, *proof}, func(ctx context.Context) (V, error) {
+		replica: func(ctx context.Context, proof *freshness.Proof) (err error) {
+			*v, err = l.replica.do(ctx, provenKey[K]{key, *proof}, func(ctx context.Context) (V, error) {
 				err := l.shard.throughReplica(ctx, l.shard.readTimeout, proof, alone)
-				return v, err
+				return *v, err
 			})
-			v = found
 			return err
 		},
-	})
-	return v, err
+	}
 }
 
 func (l *Lookups[K, V]) askPrimary(ctx context.Context, keys []K) (results []result[V], err error) {

@@ -66,21 +66,21 @@ func (s *Shard) read(ctx context.Context, key string, q question) error {
 	return err
 }
 
-// ReadSince calls query, which is about no key in particular, such as a page of
-// a list. It is answered by a state no older than since; the zero Moment asks
+// readSince asks what is about no key in particular, such as for a page of a
+// list. It is answered by a state no older than since; the zero Moment asks
 // for nothing. It returns the Moment that the answer is at least as new as:
 // whatever could be seen before is in it.
-func (s *Shard) ReadSince(ctx context.Context, since entities.Moment, query func(*gorm.DB) error) (has entities.Moment, err error) {
+func (s *Shard) readSince(ctx context.Context, since entities.Moment, q question) (has entities.Moment, err error) {
 	present := s.table.Now()
 	if s.readsPrimary(ctx) {
-		return present, s.ReadPrimary(ctx, query)
+		return present, s.askPrimary(ctx, q)
 	}
 	// Before the query: what is known of the replica then, it still has when it answers.
 	proof, has, fresh := s.table.MayReadSince(s.index, since)
 	if !fresh {
-		return present, s.ReadPrimary(ctx, query)
+		return present, s.askPrimary(ctx, q)
 	}
-	_, err = s.readEither(ctx, s.readTimeout, &proof, s.query(s.readTimeout, query))
+	_, err = s.readEither(ctx, s.readTimeout, &proof, q)
 	return has, err
 }
 
