@@ -48,7 +48,8 @@ func TestRebornReplicaIsNotListedFrom(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = router.Close() })
 	lists := shard.NewLists(router.All()[0], func(db *gorm.DB, limit int) (ids []string, err error) {
-		return ids, db.Table("users").Limit(limit).Pluck("id", &ids).Error
+		err = db.Table("users").Limit(limit).Pluck("id", &ids).Error
+		return ids, err
 	})
 	read := func() (servedBy string, err error) {
 		ctx, event := requestlog.With(t.Context())

@@ -205,10 +205,10 @@ func TestListsAreShared(t *testing.T) {
 	b := setup(t)
 	s := b.router.All()[4]
 	var asked atomic.Int64
-	lists := shard.NewLists(s, func(db *gorm.DB, n int) (int, error) {
+	lists := shard.NewLists(s, func(db *gorm.DB, n int) (got int, err error) {
 		asked.Add(1)
-		var got int
-		return got, db.Raw("SELECT ?::int FROM pg_sleep(0.3)", n).Row().Scan(&got)
+		err = db.Raw("SELECT ?::int FROM pg_sleep(0.3)", n).Row().Scan(&got)
+		return got, err
 	})
 	const readers = 20
 	var wg sync.WaitGroup

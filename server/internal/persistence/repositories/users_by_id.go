@@ -18,7 +18,8 @@ const (
 )
 
 func userByID(db *gorm.DB, id uuid.UUID) (row userRow, err error) {
-	return row, found(db.Raw(selectUser, pgtype.UUID{Bytes: id, Valid: true}).Row().Scan(row.columns()...))
+	err = db.Raw(selectUser, pgtype.UUID{Bytes: id, Valid: true}).Row().Scan(row.columns()...)
+	return row, found(err)
 }
 
 // found gives the absence of a row GORM's name for it.
