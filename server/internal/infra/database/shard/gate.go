@@ -46,7 +46,7 @@ type gate struct {
 	look func(context.Context) error // nil says that the server does its work
 
 	open     int64               // connections of the pool
-	queue    queue               // of requests beyond them
+	queue    queue               // of all requests
 	turns    *semaphore.Weighted // one for each connection, first come first served: in database/sql the order is chance
 	ample    time.Duration       // a request that ran out of less says nothing about the server
 	patience time.Duration       // of one look
@@ -69,23 +69,23 @@ type gate struct {
 func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, all *atomic.Int64, log *slog.Logger, tasks *tasks) *gate {
 	return &gate{
 		log: log.With("shard", shard, "server", server), look: look, all: all,
-		open: int64(open), queue: queue{most: time / 2}, turns: semaphore.NewWeighted(int64(open)), ample: time / 2, patience: patience, tasks: tasks,
+		open: int64(open), queue: queue{open: int64(open), most: time / 2}, turns: semaphore.NewWeighted(int64(open)), ample: time / 2, patience: patience, tasks: tasks,
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
 	}
 }
 
-// admit lets a request in, if its turn comes in time. It leaves when it is answered.
+// admit lets a request in, if it can be answered in time. It leaves when it is.
 func (g *gate) admit() error {
-	waiting := g.callers.Add(1) - g.open
-	if waiting > 0 && waiting > g.queue.room(time.Now(), g.answers.Load(), g.load.logins.Load() > 0) {
+	inside := g.callers.Add(1)
+	if inside > minInside && inside > g.queue.room(time.Now(), g.answers.Load(), g.load.logins.Load() > 0) {
 		g.leave()
 		return g.full
 	}
 	return nil
 }
 
-func (g *gate) leave() { g.callers.Add(-1) }
+func (g *gate) leave() { g.queue.left(g.callers.Add(-1)) }
 
 // through calls ask with a connection of the pool, once there is one.
 func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {

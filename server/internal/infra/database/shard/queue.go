@@ -3,26 +3,32 @@ package shard
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	// maxWaiting is how many requests of this process may ever wait for a server,
-	// beyond those that have a connection. In ordinary times 10,000 clients leave 300 at each.
+	// beyond its connections. In ordinary times 10,000 clients leave 300 at each.
 	maxWaiting = 1000
-	// minWaiting may wait however slow the server is.
-	minWaiting = 16
+	// minInside may be there however slow the server is.
+	minInside = 16
 	// rateWindow is how long answers are counted to know how many come in a time.
-	// The best of the last windows counts: a server may well pause for a second.
+	// The best of the last windows counts: a server may well pause for seconds.
 	rateWindow = 250 * time.Millisecond
-	windows    = 8
+	windows    = 16
 )
 
-// queue bounds how many requests wait for a server: those that, at the rate at
-// which it answered last, have their turn in time to be answered. Whoever comes
+// queue bounds how many requests are sent to a server, or wait to be: those that,
+// at the rate at which it answered last, are answered in time. Whoever comes
 // when there are more is refused at once, not when it is too late.
+//
+// The rate is that of a server that is kept busy: while only a few are inside,
+// nobody knows how many it could answer, nor while its connections are made.
 type queue struct {
-	most time.Duration // that a request may wait
+	open int64         // connections
+	most time.Duration // that a request may be inside
+	idle atomic.Bool   // fewer than minInside were, in this window
 
 	mu    sync.Mutex
 	at    time.Time      // when the window began
@@ -31,30 +37,44 @@ type queue struct {
 	known int            // windows so far
 }
 
-// room is how many may wait, if there were so many answers by now. While the
-// server's connections are still being made, their number says nothing.
+// left takes note of how many are inside now that one has left.
+func (q *queue) left(inside int64) {
+	if inside < minInside && !q.idle.Load() {
+		q.idle.Store(true)
+	}
+}
+
+// room is how many may be inside, if there were so many answers by now.
 func (q *queue) room(now time.Time, answers int64, growing bool) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	passed := now.Sub(q.at)
 	switch {
-	case passed >= windows*rateWindow: // nobody waited lately: the rate would be of what was asked, not of what can be
+	case passed >= windows*rateWindow:
 		q.known = 0
 		q.fit = [windows]int64{}
 	case growing:
 	case passed < rateWindow:
 		return q.limit()
+	case q.idle.Load():
+		q.learn(q.open + maxWaiting)
 	default:
-		q.fit[q.known%windows] = min(maxWaiting, int64(float64(answers-q.had)*float64(q.most)/float64(passed)))
-		q.known++
+		q.learn(int64(float64(answers-q.had) * float64(q.most) / float64(passed)))
 	}
 	q.at, q.had = now, answers
+	q.idle.Store(false)
 	return q.limit()
 }
 
+func (q *queue) learn(fit int64) {
+	q.fit[q.known%windows] = fit
+	q.known++
+}
+
 func (q *queue) limit() int64 {
+	all := q.open + maxWaiting
 	if q.known == 0 {
-		return maxWaiting
+		return all
 	}
-	return max(minWaiting, slices.Max(q.fit[:]))
+	return min(all, max(minInside, slices.Max(q.fit[:])))
 }

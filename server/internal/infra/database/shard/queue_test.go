@@ -74,21 +74,22 @@ func TestQueueFollowsTheServer(t *testing.T) {
 }
 
 // TestQueueBearsABurst while nothing is known of the server's rate: at first,
-// after a calm, and while connections are made.
+// after a calm, while few are inside, and while connections are made.
 func TestQueueBearsABurst(t *testing.T) {
 	t.Parallel()
-	q := queue{most: time.Second}
+	const all = 8 + maxWaiting
+	q := queue{open: 8, most: time.Second}
 	at, answers := time.Now(), int64(0)
 	after := func(passed time.Duration, more int64, growing bool, want int64, when string) {
 		t.Helper()
 		at, answers = at.Add(passed), answers+more
 		if got := q.room(at, answers, growing); got != want {
-			t.Errorf("%s %d may wait, want %d", when, got, want)
+			t.Errorf("%s %d may be inside, want %d", when, got, want)
 		}
 	}
-	after(0, 0, false, maxWaiting, "at first")
+	after(0, 0, false, all, "at first")
 	for range windows {
-		after(rateWindow, 1, true, maxWaiting, "while connections are made")
+		after(rateWindow, 1, true, all, "while connections are made")
 	}
 	for range windows {
 		after(rateWindow, 100, false, 400, "at 400 answers a second")
@@ -97,7 +98,9 @@ func TestQueueBearsABurst(t *testing.T) {
 	for range windows - 1 {
 		after(rateWindow, 0, false, 400, "in a pause")
 	}
-	after(rateWindow, 0, false, minWaiting, "after a long pause")
-	after(rateWindow, 0, true, minWaiting, "when a connection is replaced")
-	after(time.Minute, 0, false, maxWaiting, "after a calm")
+	after(rateWindow, 0, false, minInside, "after a long pause")
+	after(rateWindow, 0, true, minInside, "when a connection is replaced")
+	q.left(minInside - 1)
+	after(rateWindow, 5, false, all, "when few were inside")
+	after(time.Minute, 0, false, all, "after a calm")
 }
