@@ -15,29 +15,29 @@ import (
 const variable = "TEST_CLUSTER"
 
 // TakeForPackage is for a TestMain: a cluster for all tests of a package, which do
-// not disturb each other, in the environment until the process ends. Without a cluster it
-// does nothing.
-func TakeForPackage() error {
+// not disturb each other, in the environment until it is released. Without a
+// cluster it does nothing.
+func TakeForPackage() (release func(), err error) {
 	if os.Getenv(variable) == "" {
-		return nil
+		return func() {}, nil
 	}
-	environ, _, err := take()
+	environ, release, err := take()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		if err := os.Setenv(name, value); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return release, nil
 }
 
 // take waits for a cluster that nobody uses, in any of the packages that are
 // tested side by side, and returns its settings. It is the caller's until it is
-// released, or the process ends: the lock is no database's, which a test may kill,
-// but a file's.
+// released, or nothing refers to release any more: the lock is no database's, which
+// a test may kill, but a file's, and such a file is closed.
 func take() (environ []string, release func(), err error) {
 	files := filepath.SplitList(os.Getenv(variable))
 	// Who waits longest is next, and not who has just had its turn.

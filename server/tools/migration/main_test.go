@@ -24,10 +24,14 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	// The tests are parallel, each in a schema of its own.
-	if err := testcluster.TakeForPackage(); err != nil {
+	release, err := testcluster.TakeForPackage()
+	if err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		release()
+		os.Exit(code)
+	}))
 }
 
 func TestCommandLine(t *testing.T) {
