@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,156 +12,255 @@ import (
 	"testing"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
-// TestOverload asks a shard's primary, slowed down and over one connection of each
-// worker, for ten times what it can do. docs/RELIABILITY.md states what is asserted here.
+// TestOverload asks for more than can be done, however much was answered before: of a shard's
+// primary, slowed down and over one connection of each worker, and of the whole machine.
+// docs/RELIABILITY.md states what is asserted here, and shows the curves, which are
+// written to the folder that OVERLOAD_CURVES names.
 func TestOverload(t *testing.T) {
 	if os.Getenv("TEST_LONG") == "" {
 		t.Skip("measures times, for which the machine must be idle: run `make test-long`")
 	}
-	const (
-		each     = 25 * time.Millisecond // of an answer, so that the machine is not the limit
-		length   = time.Minute
-		recovery = 5 * time.Second
-	)
-	cfg := testcluster.Open(t)
-	pooler := testcluster.NewProxy(t, cfg.Shards[0].Pooler)
-	s := start(t, "SHARD_0_WRITE_ADDR="+pooler.Addr, "DB_WRITE_MAX_OPEN_CONNS="+strconv.Itoa(workers+1), "REQUEST_TIMEOUT=3s")
-	ring, err := shard.NewRing(shardNames(cfg))
+	t.Run("data-tier", func(t *testing.T) {
+		cfg := testcluster.Open(t)
+		pooler := testcluster.NewProxy(t, cfg.Shards[0].Pooler)
+		s := start(t, "SHARD_0_WRITE_ADDR="+pooler.Addr, "DB_WRITE_MAX_OPEN_CONNS="+strconv.Itoa(workers+1), "REQUEST_TIMEOUT=3s")
+		users := usersOnShard0(t, s)
+		pooler.Slow(25 * time.Millisecond) // so that the machine is not the limit
+		// A change is a statement by itself: reads and creates would go together, and
+		// this machine could not ask for more of them than one connection carries.
+		l := newTraffic(s, fasthttp.MethodPut, users, func() string { return fmt.Sprintf(`{"name": "n%d"}`, rand.Int()) })
+		l.mustBear(t, 4*workers, 10, time.Minute, 0.5, 1, 2, 5)
+	})
+	t.Run("processors", func(t *testing.T) {
+		s := start(t, "REQUEST_TIMEOUT=3s")
+		l := newTraffic(s, fasthttp.MethodGet, usersOnShard0(t, s), func() string { return "" })
+		l.mustBear(t, 64, 2, time.Minute, 0.5, 1, 1.5)
+	})
+}
+
+func usersOnShard0(t *testing.T, s *server) (paths []string) {
+	t.Helper()
+	ring, err := shard.NewRing(shardNames(testcluster.Open(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var users []string // one user's changes would wait for each other's locks
-	for range 100 {
-		users = append(users, createOn(t, s, ring, "shard-0").ID)
+	for range 100 { // one user's changes would wait for each other's locks
+		paths = append(paths, "/api/v1/users/"+createOn(t, s, ring, "shard-0").ID)
 	}
-	pooler.Slow(each)
+	return paths
+}
 
-	type result struct {
-		status int
-		took   time.Duration
+// traffic asks for one of some paths.
+type traffic struct {
+	server *server
+	client fasthttp.Client
+	method string
+	paths  []string
+	body   func() string
+}
+
+func newTraffic(s *server, method string, paths []string, body func() string) *traffic {
+	return &traffic{
+		server: s, method: method, paths: paths, body: body,
+		client: fasthttp.Client{MaxConnsPerHost: 8000, MaxIdemponentCallAttempts: 1, ReadTimeout: 10 * time.Second},
 	}
-	ask := func(method, path, body string) result {
-		req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
-		if err != nil {
-			t.Error(err)
-			return result{}
-		}
-		req.Header.Set("Content-Type", "application/json")
-		began := time.Now()
-		res, err := s.client.Do(req)
-		if err != nil {
-			return result{took: time.Since(began)}
-		}
-		_ = res.Body.Close()
-		return result{res.StatusCode, time.Since(began)}
+}
+
+type asked struct {
+	status int // 0 if there was no answer
+	took   time.Duration
+}
+
+func (l *traffic) ask(method, path, body string) asked {
+	req, res := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(res)
+	req.SetRequestURI(l.server.url + path)
+	req.Header.SetMethod(method)
+	if body != "" {
+		req.Header.SetContentType("application/json")
+		req.SetBodyString(body)
 	}
-	// A change is a statement by itself: reads and creates would go together, and
-	// this machine could not ask for more of them than one connection carries.
-	change := func() result {
-		return ask(http.MethodPut, "/api/v1/users/"+users[rand.IntN(len(users))], fmt.Sprintf(`{"name": "n%d"}`, rand.Int()))
+	began := time.Now()
+	if err := l.client.Do(req, res); err != nil {
+		return asked{took: time.Since(began)}
 	}
-	// flood asks so often, or as often as so many clients can, and returns what was answered.
-	var mu sync.Mutex
-	flood := func(length time.Duration, perSecond, clients int) (results []result) {
-		var wg sync.WaitGroup
-		one := func() {
-			r := change()
-			mu.Lock()
-			defer mu.Unlock()
-			results = append(results, r)
+	return asked{res.StatusCode(), time.Since(began)}
+}
+
+func (l *traffic) one() asked { return l.ask(l.method, l.paths[rand.IntN(len(l.paths))], l.body()) }
+
+// level is what came of so many requests a second.
+type level struct{ asked, answered, refused, p99, refusedP99 float64 }
+
+func levelOf(all []asked, length time.Duration) level {
+	times := func(is func(status int) bool) (perSecond, p99 float64) {
+		var took []float64
+		for _, a := range all {
+			if is(a.status) {
+				took = append(took, float64(a.took.Microseconds())/1000)
+			}
 		}
-		end := time.After(length)
-		done := make(chan struct{})
-		for range clients {
+		if len(took) == 0 {
+			return 0, 0
+		}
+		slices.Sort(took)
+		return float64(len(took)) / length.Seconds(), took[(len(took)-1)*99/100]
+	}
+	var l level
+	l.asked = float64(len(all)) / length.Seconds()
+	l.answered, l.p99 = times(func(s int) bool { return s == 200 })
+	l.refused, l.refusedP99 = times(func(s int) bool { return s == 503 })
+	return l
+}
+
+func (l level) String() string {
+	return fmt.Sprintf("asked for %.0f/s: %.0f/s answered, p99 %.0f ms; %.0f/s refused, p99 %.1f ms; %.0f/s otherwise",
+		l.asked, l.answered, l.p99, l.refused, l.refusedP99, l.asked-l.answered-l.refused)
+}
+
+// closed has so many clients ask one after the other.
+func (l *traffic) closed(clients int, length time.Duration) level {
+	var (
+		mu  sync.Mutex
+		all []asked
+		wg  sync.WaitGroup
+	)
+	end := time.Now().Add(length)
+	for range clients {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				a := l.one()
+				mu.Lock()
+				all = append(all, a)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return levelOf(all, length)
+}
+
+// open asks so often, whether those before were answered or not.
+func (l *traffic) open(perSecond float64, length time.Duration) level {
+	var (
+		mu  sync.Mutex
+		all []asked
+		wg  sync.WaitGroup
+	)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	began := time.Now()
+	for sent := 0; time.Since(began) < length; <-tick.C {
+		for ; float64(sent) < perSecond*time.Since(began).Seconds(); sent++ {
 			wg.Go(func() {
-				for {
-					select {
-					case <-done:
-						return
-					default:
-						one()
-					}
-				}
+				a := l.one()
+				mu.Lock()
+				all = append(all, a)
+				mu.Unlock()
 			})
 		}
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for running := true; running; {
-			select {
-			case <-end:
-				running = false
-			case <-tick.C:
-				for range perSecond / 100 {
-					wg.Go(one)
-				}
-			}
-		}
-		close(done)
-		wg.Wait()
-		return results
 	}
-	of := func(results []result, status int) (times []time.Duration) {
-		for _, r := range results {
-			if r.status == status {
-				times = append(times, r.took)
-			}
-		}
-		slices.Sort(times)
-		return times
+	took := time.Since(began)
+	wg.Wait()
+	return levelOf(all, took)
+}
+
+// mustBear asks for parts and multiples of what the clients get, and for so many
+// times of it so long.
+func (l *traffic) mustBear(t *testing.T, clients int, times float64, length time.Duration, steps ...float64) {
+	t.Helper()
+	l.closed(clients, 2*time.Second) // until the pools are full
+	peak := l.closed(clients, 4*time.Second)
+	t.Logf("%d clients, one request after the other: %s", clients, peak)
+	var curve []level
+	for _, step := range steps {
+		got := l.open(step*peak.answered, 5*time.Second)
+		t.Log(got)
+		curve = append(curve, got)
 	}
 
-	flood(2*time.Second, 0, 4*workers) // until the pools are full
-	peak := len(of(flood(4*time.Second, 0, 4*workers), 200)) / 4
-	var health []result
 	stop := make(chan struct{})
+	var health []asked
 	var asking sync.WaitGroup
 	asking.Go(func() {
-		for {
+		for tick := time.NewTicker(100 * time.Millisecond); ; {
 			select {
 			case <-stop:
+				tick.Stop()
 				return
-			case <-time.After(100 * time.Millisecond):
-				health = append(health, ask(http.MethodGet, "/health", ""), ask(http.MethodGet, "/livez", ""))
+			case <-tick.C:
+				health = append(health, l.ask(fasthttp.MethodGet, "/health", ""), l.ask(fasthttp.MethodGet, "/livez", ""))
 			}
 		}
 	})
-	results := flood(length, 10*peak, 0)
+	flood := l.open(times*peak.answered, length)
 	close(stop)
 	asking.Wait()
-	answered, refused := of(results, 200), of(results, 503)
-	goodput := len(answered) / int(length/time.Second)
-	at := func(times []time.Duration, part float64) time.Duration {
-		if len(times) == 0 {
-			return 0
-		}
-		return times[int(part*float64(len(times)-1))]
+	alive := levelOf(health, length)
+	t.Logf("for %s: %s; /health and /livez answered %.1f of %.1f/s, p99 %.0f ms", length, flood, alive.answered, alive.asked, alive.p99)
+	curve = append(curve, flood)
+
+	if flood.answered < 0.8*peak.answered {
+		t.Errorf("%.0f a second are answered, want 80 %% of %.0f", flood.answered, peak.answered)
 	}
-	t.Logf("peak %d/s; asked for %d/s: %d/s answered, p50 %s, p99 %s; %d refused, p50 %s, p90 %s, p99 %s; %d otherwise; health %d of %d, p99 %s",
-		peak, len(results)/int(length/time.Second), goodput, at(answered, .5), at(answered, .99),
-		len(refused), at(refused, .5), at(refused, .9), at(refused, .99), len(results)-len(answered)-len(refused), len(of(health, 200)), len(health), at(of(health, 200), .99))
-	if goodput*100 < 80*peak {
-		t.Errorf("%d a second are answered, want 80 %% of %d", goodput, peak)
+	if most := float64(promisedFast.Milliseconds()); flood.refusedP99 > most {
+		t.Errorf("99 %% are refused within %.0f ms, want %.0f", flood.refusedP99, most)
 	}
-	if got := at(refused, .9); got > promisedFast {
-		t.Errorf("90 %% are refused within %s, want %s", got, promisedFast)
+	if alive.answered < alive.asked {
+		t.Errorf("/health and /livez answered %.2f of %.2f times a second", alive.answered, alive.asked)
 	}
-	if len(of(health, 200)) < len(health) {
-		t.Errorf("/health and /livez answered %d of %d times: %v", len(of(health, 200)), len(health), health)
-	}
+	const recovery = 5 * time.Second
 	began := time.Now()
 	await(t, func() error {
-		for range 2 * workers {
-			if r := change(); r.status != 200 {
-				return http.ErrAbortHandler
-			}
+		if got := l.closed(clients, 100*time.Millisecond); got.answered < got.asked {
+			return fmt.Errorf("%.0f of %.0f a second are answered", got.answered, got.asked)
 		}
 		return nil
 	})
 	if took := time.Since(began); took > recovery {
 		t.Errorf("in order after %s, want %s", took, recovery)
 	}
+	if folder := os.Getenv("OVERLOAD_CURVES"); folder != "" {
+		file := filepath.Join(folder, "overload-"+filepath.Base(t.Name())+".svg")
+		if err := os.WriteFile(file, []byte(drawCurve(peak.answered, curve)), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// drawCurve draws how much was answered by how much was asked for, both as
+// multiples of the peak, to be read on light and on dark ground.
+func drawCurve(peak float64, curve []level) string {
+	const left, top, width, height = 60, 40, 520, 240
+	most := max(1, curve[len(curve)-1].asked/peak)
+	x := func(l level) float64 { return left + l.asked/peak/most*width }
+	y := func(perSecond float64) float64 { return top + height - perSecond/peak/1.2*height }
+	var body, line strings.Builder
+	for i, l := range curve {
+		fmt.Fprintf(&line, "%s%.0f %.0f", map[bool]string{true: "M", false: " L"}[i == 0], x(l), y(l.answered))
+		fmt.Fprintf(&body, "<circle cx=\"%.0f\" cy=\"%.0f\" r=\"4\"><title>%s</title></circle>\n", x(l), y(l.answered), l)
+		fmt.Fprintf(&body, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">%.0f/s</text>\n", x(l), y(l.answered)-10, l.answered)
+		fmt.Fprintf(&body, "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%.1f×</text>\n", x(l), top+height+18, l.asked/peak)
+	}
+	axes := fmt.Sprintf(`<path class="axis" d="M%d %d V%d H%d"/><path class="axis all" d="M%d %.0f H%d"/>`, left, top, top+height, left+width, left, y(peak), left+width)
+	last := curve[len(curve)-1]
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img">
+<title>Requests answered a second, by how many are asked for</title>
+<style>
+text { font: 12px system-ui, sans-serif; fill: #24292f } .axis { stroke: #8c959f; fill: none } .all { stroke-dasharray: 4 4 }
+.got { stroke: #0969da; stroke-width: 2; fill: none } circle { fill: #0969da }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .got { stroke: #2f81f7 } circle { fill: #2f81f7 } }
+</style>
+<text y="16">answered a second, by multiples of the peak (%.0f/s) that are asked for; at the end %.0f/s refused, p99 %.0f ms</text>
+%s
+<path class="got" d="%s"/>
+%s</svg>
+`, left+width+40, top+height+30, peak, last.refused, last.refusedP99, axes, line.String(), body.String())
 }

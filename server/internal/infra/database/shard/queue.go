@@ -12,11 +12,14 @@ const (
 	// beyond its connections. In ordinary times 10,000 clients leave 300 at each.
 	maxWaiting = 1000
 	// minInside may be there however slow the server is.
-	minInside = 16
+	minInside = 32
 	// rateWindow is how long answers are counted to know how many come in a time.
 	// The best of the last windows counts: a server may well pause for seconds.
 	rateWindow = 250 * time.Millisecond
 	windows    = 16
+	// enoughWindows are what a rate is known from: a burst after a calm, on a
+	// machine that has other things to do, is no flood yet.
+	enoughWindows = 4
 )
 
 // queue bounds how many requests are sent to a server, or wait to be: those that,
@@ -73,7 +76,7 @@ func (q *queue) learn(fit int64) {
 
 func (q *queue) limit() int64 {
 	all := q.open + maxWaiting
-	if q.known == 0 {
+	if q.known < enoughWindows {
 		return all
 	}
 	return min(all, max(minInside, slices.Max(q.fit[:])))
