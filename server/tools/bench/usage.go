@@ -55,7 +55,7 @@ func newMeter(ctx context.Context, cfg config.Config) (*meter, error) {
 				return int(c.Pid), nil
 			}
 		}
-		return 0, fmt.Errorf("nobody whom we may see listens at %s:%s: start the databases with  make up", host, port)
+		return 0, fmt.Errorf("nobody whose process may be seen listens at %s:%s: start the databases with  make up  (as root in a container it takes CAP_SYS_PTRACE)", host, port)
 	}
 	for _, s := range cfg.Shards {
 		for _, addr := range s.Servers() {
