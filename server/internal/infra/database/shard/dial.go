@@ -11,10 +11,9 @@ import (
 
 const (
 	// maxDials is how many connections of one pool may be in the making. A login
-	// costs milliseconds of computing on both sides (SCRAM), and this process has a
-	// dozen pools: when a machine that was busy for a moment has all of them dial, it
-	// is busy with that for seconds. A connection that is free serves more meanwhile.
-	maxDials = 1
+	// costs milliseconds of computing on both sides (SCRAM): when a burst meets an
+	// empty pool and all dial at once, all are late, and some too late.
+	maxDials = 4
 	// refitInterval is how soon a pool that has shrunk grows slowly again.
 	refitInterval = time.Second
 )
