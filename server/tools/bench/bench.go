@@ -25,7 +25,11 @@ const (
 	manyName   = "many"   // GET over very many connections
 )
 
-var operations = []string{"get", "post", "put", "list", "deep", "stats"}
+var (
+	operations = []string{"get", "post", "put", "list", "deep", "stats"}
+	// byOne are also sent over one connection, which has nobody to share an answer or a statement with: so their costs compare.
+	byOne = []string{"get", "list", "deep"}
+)
 
 func allNames() []string { return append(slices.Clone(operations), steadyName, manyName) }
 
@@ -176,9 +180,15 @@ func (b *bench) measureAll(ctx context.Context) error {
 // write run at once.
 func (b *bench) round(ctx context.Context) error {
 	if list := b.wanted(operations...); len(list) > 0 || b.wants(steadyName) {
+		delete(b.traffic, "deep") // its cursors are a server's: those of one before lead to the primaries
 		err := b.with(ctx, b.null, 2, func(null *server) error {
 			return b.withAPI(ctx, 2, func(api *server) error {
 				for _, name := range list {
+					if slices.Contains(byOne, name) {
+						if err := b.alone(ctx, name, api); err != nil {
+							return fmt.Errorf("%s, one connection: %w", name, err)
+						}
+					}
 					for _, connections := range b.connections {
 						if err := b.turn(ctx, name, connections, null, api); err != nil {
 							return fmt.Errorf("%s, %d connections: %w", name, connections, err)
@@ -240,6 +250,14 @@ func (b *bench) turn(ctx context.Context, name string, connections int, null, ap
 		return err
 	}
 	return b.load(ctx, key{name, connections, api2}, api, b.duration)
+}
+
+// alone is one operation by the API over one connection.
+func (b *bench) alone(ctx context.Context, name string, api *server) error {
+	if err := b.ready(ctx, name, api); err != nil {
+		return err
+	}
+	return b.load(ctx, key{name, 1, api2}, api, b.duration)
 }
 
 // ready makes what requests of an operation draw from, where that takes a server.

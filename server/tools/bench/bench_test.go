@@ -55,6 +55,7 @@ func TestBench(t *testing.T) {
 	}
 
 	want := []key{
+		{"get", 1, api2},
 		{"get", connections, pgbench},
 		{"get", connections, null2},
 		{"get", connections, api2},
@@ -67,7 +68,9 @@ func TestBench(t *testing.T) {
 			{"post", connections, pgbench},
 			{"post", connections, api2},
 			{"post", connections, api7},
+			{"list", 1, api2},
 			{"list", connections, api2},
+			{"deep", 1, api2},
 			{"deep", connections, api2},
 			{"stats", connections, api2},
 			{"get", b.many, api7},

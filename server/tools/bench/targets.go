@@ -81,8 +81,12 @@ func (r *result) targets() (list []target) {
 	ratio("POST, 512 connections, 7 workers, of pgbench at 450", key{"post", 512, api7}, key{"post", 512, pgbench}, rate, false, 1.5)
 	ratio("POST, 64 connections, 7 workers, of pgbench", key{"post", 64, api7}, key{"post", 64, pgbench}, rate, false, .9)
 	alone("GET by id at half the sustained rate, p99", key{steadyAlone, 0, api2}, p99, ms, 5)
-	ratio("first page, CPU of that of a GET by id", key{"list", 64, api2}, get64, cost, true, 5)
-	ratio("page at depth 500,000, CPU of that of the first", key{"deep", 64, api2}, key{"list", 64, api2}, cost, true, 1.2)
+	// Who asks for the first page at the same time shares it. Over one connection nothing is shared.
+	list1, list64 := key{"list", 1, api2}, key{"list", 64, api2}
+	ratio("first page, CPU of that of a GET by id, 1 connection", list1, key{"get", 1, api2}, cost, true, 5)
+	ratio("first page, CPU of that of a GET by id, 64 connections", list64, get64, cost, true, 5)
+	ratio("page at depth 500,000, CPU of that of the first, 1 connection", key{"deep", 1, api2}, list1, cost, true, 1.2)
+	ratio("page at depth 500,000, CPU of that of the first, 64 connections", key{"deep", 64, api2}, list64, cost, true, 1.2)
 	alone("stats under load, p99", key{steadyStats, 0, api2}, p99, ms, 5)
 	many := key{"get", 10_000, api7}
 	alone("10,000 connections, memory of all workers", many, func(m measurement) float64 { return float64(m.memory >> 20) }, mib, 1024)
