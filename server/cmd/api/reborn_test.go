@@ -47,10 +47,11 @@ func TestRebornReplicaIsNotListedFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = router.Close() })
-	lists := shard.NewLists(router.All()[0], func(db *gorm.DB, limit int) (ids []string, err error) {
+	query := func(db *gorm.DB, limit int) (ids []string, err error) {
 		err = db.Table("users").Limit(limit).Pluck("id", &ids).Error
 		return ids, err
-	})
+	}
+	lists := shard.NewLists(router.All()[0], query, nil, func(int) int { return 1 }) // nobody asks beside
 	read := func() (servedBy string, err error) {
 		ctx, event := requestlog.With(t.Context())
 		_, _, err = lists.Get(ctx, entities.Moment{}, 1)

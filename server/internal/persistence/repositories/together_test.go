@@ -200,28 +200,38 @@ func TestLookupsGoTogether(t *testing.T) {
 	wg.Wait()
 }
 
-// TestListsAreShared by those who wait for the same one, and by nobody else.
+// TestListsAreShared by those who wait for the same one; those who wait for
+// others go together with them.
 func TestListsAreShared(t *testing.T) {
 	b := setup(t)
 	s := b.router.All()[4]
 	var asked atomic.Int64
-	lists := shard.NewLists(s, func(db *gorm.DB, n int) (got int, err error) {
+	wait := func(db *gorm.DB) error {
 		asked.Add(1)
-		err = db.Raw("SELECT ?::int FROM pg_sleep(0.3)", n).Row().Scan(&got)
-		return got, err
-	})
-	const readers = 20
+		return db.Exec("SELECT pg_sleep(0.3)").Error
+	}
+	const readers, kinds = 20, 3
+	lists := shard.NewLists(s, func(db *gorm.DB, n int) (int, error) { return n, wait(db) }, func(db *gorm.DB, all []int) (map[int]int, error) {
+		found := make(map[int]int)
+		for _, n := range all {
+			if _, twice := found[n]; twice {
+				t.Errorf("asked for %v at once", all)
+			}
+			found[n] = n
+		}
+		return found, wait(db)
+	}, func(int) int { return 1 })
 	var wg sync.WaitGroup
-	for i := range 2 * readers {
+	for i := range kinds * readers {
 		wg.Go(func() {
-			if got, _, err := lists.Get(t.Context(), entities.Moment{}, i%2); err != nil || got != i%2 {
-				t.Errorf("asked for %d: got %d, %v", i%2, got, err)
+			if got, _, err := lists.Get(t.Context(), entities.Moment{}, i%kinds); err != nil || got != i%kinds {
+				t.Errorf("asked for %d: got %d, %v", i%kinds, got, err)
 			}
 		})
 	}
 	wg.Wait()
 	// The first alone, and the others when it is answered or takes long.
 	if n := asked.Load(); n < 2 || n > readers {
-		t.Errorf("%d readers of two lists asked %d times", 2*readers, n)
+		t.Errorf("%d readers of %d lists asked %d times", kinds*readers, kinds, n)
 	}
 }

@@ -34,7 +34,7 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 	r := &ShardedUsers{router: router, users: make(map[*shard.Shard]together), countTimeout: countTimeout}
 	for _, s := range router.All() {
 		r.users[s] = together{
-			byID: shard.NewLookups(s, userByID, usersByID), page: shard.NewLists(s, usersOf),
+			byID: shard.NewLookups(s, userByID, usersByID), list: shard.NewLists(s, usersIn, usersInEach, func(s stretch) int { return s.users }),
 			create: shard.NewInserts(s, keysOf, insertUsers),
 		}
 	}
@@ -44,7 +44,7 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 // together are the statements of one shard that requests share.
 type together struct {
 	byID   *shard.Lookups[uuid.UUID, userRow]
-	page   *shard.Lists[page, []userRow]
+	list   *shard.Lists[stretch, []userRow]
 	create *shard.Inserts[entities.User]
 }
 
@@ -85,31 +85,50 @@ func (r *ShardedUsers) CountPerShard(ctx context.Context) (entities.ShardCounts,
 // there is no answer without it. If the reader is lenient, shards that do not
 // answer are missing instead, unless none does.
 func (r *ShardedUsers) eachShard(ctx context.Context, what string, ask func(context.Context, int, *shard.Shard) error) (missing []string, err error) {
-	event := requestlog.From(ctx)
-	event.Shard("all")
-	shards, lenient := r.router.All(), repositories.IsLenient(ctx)
-	errs := make([]error, len(shards))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, s := range shards {
-		group.Go(func() error {
-			errs[i] = translate(s.Name, what, ask(ctx, i, s))
-			if lenient && entities.KindOf(errs[i]) == entities.Unavailable {
-				return nil
-			}
-			return errs[i]
-		})
-	}
-	if err := group.Wait(); err != nil {
+	gaps := make([]error, len(r.router.All()))
+	if err := r.ask(ctx, what, r.everyShard(), gaps, ask); err != nil {
 		return nil, err
 	}
-	for i, err := range errs {
-		if err != nil {
-			missing = append(missing, shards[i].Name)
-			event.Missing(err.Error())
+	return r.missing(ctx, gaps)
+}
+
+func (r *ShardedUsers) everyShard() []int {
+	all := make([]int, len(r.router.All()))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// ask is eachShard for some of the shards. It notes as gaps why others are missing.
+func (r *ShardedUsers) ask(ctx context.Context, what string, which []int, gaps []error, ask func(context.Context, int, *shard.Shard) error) error {
+	requestlog.From(ctx).Shard("all")
+	lenient := repositories.IsLenient(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, i := range which {
+		s := r.router.All()[i]
+		group.Go(func() error {
+			err := translate(s.Name, what, ask(ctx, i, s))
+			if lenient && entities.KindOf(err) == entities.Unavailable {
+				gaps[i] = err
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// missing names the shards for which there are gaps, which must not be all.
+func (r *ShardedUsers) missing(ctx context.Context, gaps []error) (missing []string, err error) {
+	for i, gap := range gaps {
+		if gap != nil {
+			missing = append(missing, r.router.All()[i].Name)
+			requestlog.From(ctx).Missing(gap.Error())
 		}
 	}
-	if len(missing) == len(shards) {
-		return nil, errs[0]
+	if len(missing) == len(gaps) {
+		return nil, gaps[0]
 	}
 	return missing, nil
 }

@@ -42,12 +42,14 @@ func usersByID(db *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]userRow, error) {
 	return users, err
 }
 
-// eachUser yields the rows of selectUsers, and closes them.
-func eachUser(rows *sql.Rows, yield func(userRow)) error {
+// eachUser yields the rows of selectUsers, and closes them. What stands before the
+// user's columns is scanned into before.
+func eachUser(rows *sql.Rows, yield func(userRow), before ...any) error {
 	defer func() { _ = rows.Close() }() // Err has told by then
+	var row userRow
+	dest := append(before, row.columns()...)
 	for rows.Next() {
-		var row userRow
-		if err := rows.Scan(row.columns()...); err != nil {
+		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
 		yield(row)

@@ -1,86 +1,70 @@
 package repositories
 
 import (
-	"bytes"
 	"context"
-
-	"github.com/jackc/pgx/v5/pgtype"
-	"gorm.io/gorm"
+	"slices"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
-// ListAcross implements repositories.Users. Any shard may hold the whole page,
-// so each is asked for everything up to the page's end and one row more, which
-// tells whether there is a next page.
+// ListAcross implements repositories.Users. Each shard is asked for its share of
+// the page, of everything up to it, and of one row more, which tells whether
+// there is a next page; and again where that falls short.
 func (r *ShardedUsers) ListAcross(ctx context.Context, p entities.Page) (entities.List, error) {
-	var since entities.Moment
+	var (
+		shards = r.router.All()
+		parts  = make([]part, len(shards))
+		has    = make([]entities.Moment, len(shards))
+		gaps   = make([]error, len(shards))
+		since  entities.Moment
+		top    = everybody
+		rows   []userRow
+	)
 	if after := p.After(); after != nil {
-		since = after.Since
+		since, top = after.Since, after.After
 	}
-	shards := r.router.All()
-	lists, has := make([][]userRow, len(shards)), make([]entities.Moment, len(shards))
-	missing, err := r.eachShard(ctx, "list users", func(ctx context.Context, i int, s *shard.Shard) error {
-		var err error
-		lists[i], has[i], err = r.users[s].page.Get(ctx, since, pageOf(p))
+	which, lacks := r.everyShard(), p.Offset()+p.Limit()+1
+	for len(which) > 0 {
+		wanted := portionOf(lacks, len(shards))
+		err := r.ask(ctx, "list users", which, gaps, func(ctx context.Context, i int, s *shard.Shard) error {
+			below := top
+			if n := len(parts[i].users); n > 0 {
+				below = parts[i].users[n-1].ID
+			}
+			users, state, err := r.users[s].list.Get(ctx, since, stretch{below, wanted})
+			if err != nil {
+				parts[i], has[i] = part{whole: true}, entities.Moment{} // where that is no error, it is a gap
+				return err
+			}
+			parts[i].whole = len(users) < wanted
+			if below != top {
+				users = slices.Concat(parts[i].users, users) // which others share
+			}
+			parts[i].users = users
+			has[i] = earliest(has[i], state)
+			return nil
+		})
 		if err != nil {
-			lists[i], has[i] = nil, entities.Moment{}
+			return entities.List{}, err
 		}
-		return err
-	})
+		rows, which, lacks = mergeNewestFirst(parts, p.Offset(), p.Limit()+1)
+	}
+	missing, err := r.missing(ctx, gaps)
 	if err != nil {
 		return entities.List{}, err
 	}
-
-	rows := mergeNewestFirst(lists, p.Offset(), p.Limit()+1)
 	list := entities.List{Users: make([]entities.User, 0, p.Limit()), Missing: missing}
 	for _, row := range rows[:min(len(rows), p.Limit())] {
 		list.Users = append(list.Users, userFromRow(row))
 	}
-	cursor := r.cursor(p, earliest(has))
+	cursor := r.cursor(p, earliest(has...))
 	list.AsOf = cursor.AsOf
 	if len(rows) > p.Limit() {
 		cursor.After = list.Users[p.Limit()-1].ID
 		list.Next = &cursor
 	}
 	return list, nil
-}
-
-// page is what a shard is asked for: its newest users, or those before one.
-type page struct {
-	users  int
-	before pgtype.UUID
-}
-
-func pageOf(p entities.Page) page {
-	asked := page{users: p.Offset() + p.Limit() + 1}
-	if after := p.After(); after != nil {
-		asked.before = pgtype.UUID{Bytes: after.After, Valid: true}
-	}
-	return asked
-}
-
-const (
-	selectNewest = selectUsers + ` ORDER BY id DESC LIMIT ?`
-	selectBefore = selectUsers + ` WHERE id < ? ORDER BY id DESC LIMIT ?`
-)
-
-func (p page) query(db *gorm.DB) *gorm.DB {
-	if p.before.Valid {
-		return db.Raw(selectBefore, p.before, p.users)
-	}
-	return db.Raw(selectNewest, p.users)
-}
-
-func usersOf(db *gorm.DB, p page) ([]userRow, error) {
-	rows, err := p.query(db).Rows()
-	if err != nil {
-		return nil, err
-	}
-	var users []userRow
-	err = eachUser(rows, func(row userRow) { users = append(users, row) })
-	return users, err
 }
 
 // cursor is that of the walk which the page begins or goes on with. Nobody had
@@ -104,38 +88,11 @@ func (r *ShardedUsers) cursor(p entities.Page, has entities.Moment) entities.Cur
 
 // earliest is the first of the Moments, but for those of shards that did not
 // answer. They are of one clock.
-func earliest(moments []entities.Moment) (first entities.Moment) {
+func earliest(moments ...entities.Moment) (first entities.Moment) {
 	for _, m := range moments {
 		if m.Clock != 0 && (first.Clock == 0 || m.Time < first.Time) {
 			first = m
 		}
 	}
 	return first
-}
-
-// newer is the list's order: by id, which is by creation.
-func newer(a, b *userRow) bool { return bytes.Compare(a.ID[:], b.ID[:]) > 0 }
-
-// mergeNewestFirst merges lists that are each newest first and returns up to
-// take rows of the result after the first skip. It consumes the lists.
-func mergeNewestFirst(lists [][]userRow, skip, take int) []userRow {
-	merged := make([]userRow, 0, take)
-	for len(merged) < take {
-		head := -1
-		for i := range lists {
-			if len(lists[i]) > 0 && (head < 0 || newer(&lists[i][0], &lists[head][0])) {
-				head = i
-			}
-		}
-		if head < 0 {
-			break
-		}
-		if skip > 0 {
-			skip--
-		} else {
-			merged = append(merged, lists[head][0])
-		}
-		lists[head] = lists[head][1:]
-	}
-	return merged
 }

@@ -1,11 +1,12 @@
 package repositories
 
 import (
-	"bytes"
 	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,28 +17,148 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
-// TestMergeNewestFirst compares the merge of random shards with what sorting
-// all their rows gives.
+// TestMergeNewestFirst compares the merge of random shards, of each of which a
+// little is known at first, with what sorting all their rows gives.
 func TestMergeNewestFirst(t *testing.T) {
 	t.Parallel()
-	order := func(a, b userRow) int { return bytes.Compare(b.ID[:], a.ID[:]) }
-	for range 200 {
-		lists := make([][]userRow, rand.IntN(6))
+	byID := func(a, b userRow) int { return newestFirst(&a, &b) }
+	for range 500 {
+		shards := make([][]userRow, rand.IntN(6))
 		var all []userRow
-		for i := range lists {
+		for i := range shards {
 			for range rand.IntN(30) {
-				row := userRow{ID: uuid.New()}
-				lists[i] = append(lists[i], row)
+				shards[i] = append(shards[i], userRow{ID: uuid.New()})
 			}
-			slices.SortFunc(lists[i], order)
-			all = append(all, lists[i]...)
+			slices.SortFunc(shards[i], byID)
+			all = append(all, shards[i]...)
 		}
-		slices.SortFunc(all, order)
+		slices.SortFunc(all, byID)
 		skip, take := rand.IntN(40), rand.IntN(40)
 		want := all[min(skip, len(all)):min(skip+take, len(all))]
-		if got := mergeNewestFirst(lists, skip, take); !slices.Equal(got, want) {
+
+		parts, which := make([]part, len(shards)), make([]int, 0, len(shards))
+		for i := range parts {
+			which = append(which, i)
+		}
+		var got []userRow
+		for lacks := skip + take; len(which) > 0; {
+			for _, i := range which {
+				if parts[i].whole {
+					t.Fatal("asked for more of what is whole")
+				}
+				known, n := len(parts[i].users), 1+rand.IntN(max(1, lacks))
+				more := shards[i][known:min(known+n, len(shards[i]))]
+				parts[i] = part{slices.Concat(parts[i].users, more), len(more) < n}
+			}
+			got, which, lacks = mergeNewestFirst(parts, skip, take)
+			if len(which) > 0 && (lacks <= 0 || len(got) > max(0, take-lacks)) {
+				t.Fatalf("skip %d, take %d: %d rows and %d lacking", skip, take, len(got), lacks)
+			}
+		}
+		if !slices.Equal(got, want) {
 			t.Fatalf("skip %d, take %d of %d rows: got %d rows, want %d, or they differ", skip, take, len(all), len(got), len(want))
 		}
+	}
+}
+
+// TestPortion asks for little more than a share, and never for more than is wanted.
+func TestPortion(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ n, shards, want int }{
+		{21, 5, 11}, {101, 5, 34}, {10_021, 5, 2139}, {2, 5, 3}, {1, 5, 1}, {21, 1, 21}, {21, 2, 21},
+	} {
+		if got := portionOf(test.n, test.shards); got != min(test.want, test.n) {
+			t.Errorf("%d of %d shards: got %d, want %d", test.n, test.shards, got, test.want)
+		}
+	}
+}
+
+// TestUnevenPages reads a list whose newest users are all one shard's: it has to
+// be asked again, and others, who have none of them, are not.
+func TestUnevenPages(t *testing.T) {
+	b := setup(t)
+	shards := b.router.All()
+	var want []uuid.UUID
+	for i := range 90 {
+		s := shards[3]
+		if i < 20 {
+			s = shards[i%len(shards)]
+		}
+		want = append(want, b.mustCreate(t, b.emailOn(s)).ID)
+	}
+	slices.Reverse(want)
+	for _, limit := range []int{1, 7, 20, 80, 89, 90, 100} {
+		p, err := entities.NewPage(limit, 0)
+		var got []uuid.UUID
+		for err == nil {
+			var list entities.List
+			if list, err = b.ListAcross(t.Context(), p); err != nil || len(list.Users) > limit {
+				break
+			}
+			for _, u := range list.Users {
+				got = append(got, u.ID)
+			}
+			if list.Next == nil {
+				break
+			}
+			p, err = entities.NewPageAfter(limit, *list.Next)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("by %d: got %d users, want %d, or they differ; %v", limit, len(got), len(want), err)
+		}
+	}
+	for _, offset := range []int{0, 5, 69, 70, 88, 89, 90} {
+		p, err := entities.NewPage(10, offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := b.ListAcross(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, u := range list.Users {
+			if u.ID != want[offset+i] {
+				t.Errorf("offset %d: number %d is %s, want %s", offset, i, u.ID, want[offset+i])
+			}
+		}
+		if n := min(10, len(want)-offset); len(list.Users) != n || (list.Next == nil) != (offset+10 >= len(want)) {
+			t.Errorf("offset %d: got %d users, want %d; next is %v", offset, len(list.Users), n, list.Next)
+		}
+	}
+}
+
+// TestPagesGoTogether in one statement, and each finds its own.
+func TestPagesGoTogether(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[2]
+	var users []entities.User
+	for range 12 {
+		users = append(users, b.mustCreate(t, b.emailOn(s)))
+	}
+	slices.Reverse(users)
+	wanted := []stretch{{everybody, 3}, {users[4].ID, 5}, {users[10].ID, 4}, {users[11].ID, 2}, {users[4].ID, 1}, {uuid.Nil, 1}}
+	want := [][]entities.User{users[:3], users[5:10], users[11:], {}, users[5:6], {}}
+	err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
+		found, err := usersInEach(db, wanted)
+		for i, w := range wanted {
+			alone, aloneErr := usersIn(db, w)
+			if aloneErr != nil {
+				return aloneErr
+			}
+			for _, rows := range [][]userRow{found[w], alone} {
+				got := make([]entities.User, 0, len(rows))
+				for _, row := range rows {
+					got = append(got, userFromRow(row))
+				}
+				if !slices.Equal(got, want[i]) {
+					t.Errorf("%d below %s: got %d, want %d, or they differ", w.users, w.below, len(got), len(want[i]))
+				}
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -59,9 +180,14 @@ type cost struct{ buffers, rows int }
 func (b *bundle) explain(t testing.TB, p entities.Page) (c cost) {
 	t.Helper()
 	for _, s := range b.router.All() {
-		sql := s.Primary.ToSQL(func(tx *gorm.DB) *gorm.DB { return pageOf(p).query(tx) })
+		below := everybody
+		if after := p.After(); after != nil {
+			below = after.After
+		}
+		wanted := portionOf(p.Offset()+p.Limit()+1, len(b.router.All()))
+		sql := strings.ReplaceAll(selectBelow, "$1", "?") + strconv.Itoa(wanted)
 		var text string
-		if err := s.Primary.WithContext(t.Context()).Raw("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql).Row().Scan(&text); err != nil {
+		if err := s.Primary.WithContext(t.Context()).Raw("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+sql, below).Row().Scan(&text); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 		var explained []struct{ Plan plan }
@@ -122,8 +248,8 @@ func TestDeepPagesCostWhatTheFirstCosts(t *testing.T) {
 		median := times[i][len(times[i])/2]
 		t.Logf("page %6d of %d users: %d rows and %d buffers on all shards, %s (median of %d)",
 			number, total, costs[i].rows, costs[i].buffers, median, len(times[i]))
-		if costs[i].rows > len(b.router.All())*(limit+1) {
-			t.Errorf("page %d: the shards return %d rows, want at most %d each", number, costs[i].rows, limit+1)
+		if most := portionOf(limit+1, len(b.router.All())); costs[i].rows > len(b.router.All())*most {
+			t.Errorf("page %d: the shards return %d rows, want at most %d each", number, costs[i].rows, most)
 		}
 		// A page's rows may lie on one block more, and its index entries on two leaves.
 		if most := costs[0].buffers + 3*len(b.router.All()); costs[i].buffers > most {
@@ -136,8 +262,8 @@ func TestDeepPagesCostWhatTheFirstCosts(t *testing.T) {
 	}
 }
 
-// TestNoMoreRowsThanCanAppear asks for pages by offset, which cost more.
-func TestNoMoreRowsThanCanAppear(t *testing.T) {
+// TestOffsetCostsWhatItSkips, spread over the shards.
+func TestOffsetCostsWhatItSkips(t *testing.T) {
 	b := setup(t)
 	// With few users a shard would rather sort them all.
 	testcluster.Fill(t, b.cfg, func(key string) string { return b.router.For(key).Name }, 5_000)
@@ -145,8 +271,8 @@ func TestNoMoreRowsThanCanAppear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := b.explain(t, p).rows, len(b.router.All())*81; got != want {
-		t.Errorf("the shards return %d rows for the 10 after 70, want 81 each, %d", got, want)
+	if got, want := b.explain(t, p).rows, len(b.router.All())*portionOf(81, len(b.router.All())); got != want {
+		t.Errorf("the shards return %d rows for the 10 after 70, want %d", got, want)
 	}
 }
 
@@ -163,7 +289,7 @@ func TestEarliest(t *testing.T) {
 		{[]entities.Moment{m(0), m(4)}, m(0)},
 		{nil, entities.Moment{}},
 	} {
-		if got := earliest(test.moments); got != test.want {
+		if got := earliest(test.moments...); got != test.want {
 			t.Errorf("%v: got %v, want %v", test.moments, got, test.want)
 		}
 	}

@@ -32,6 +32,7 @@ type batcher[I, O any] struct {
 	tasks *tasks // of the Router
 	// together returns each one's result, or why there is none of any.
 	together func(ctx context.Context, ins []I) ([]result[O], error)
+	fit      func([]*call[I, O]) int // how many of them go in one statement; nil is all
 
 	mu      sync.Mutex
 	sending int           // statements on their way
@@ -160,7 +161,11 @@ func (b *batcher[I, O]) next() {
 
 // take takes those who have waited longest. The caller holds mu.
 func (b *batcher[I, O]) take() []*call[I, O] {
-	calls := slices.Clone(b.waiting[:min(maxBatch, len(b.waiting))])
+	calls := b.waiting[:min(maxBatch, len(b.waiting))]
+	if b.fit != nil {
+		calls = calls[:b.fit(calls)]
+	}
+	calls = slices.Clone(calls)
 	b.waiting = slices.Delete(b.waiting, 0, len(calls))
 	return calls
 }

@@ -261,3 +261,25 @@ func (b *testBatcher) mustBeginAny(t testing.TB) {
 		t.Fatal("nothing was sent")
 	}
 }
+
+// TestListsFit in one statement as long as it asks for few rows: of each list as
+// many as of the longest.
+func TestListsFit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ lists, want []int }{
+		{[]int{10}, []int{10}},
+		{[]int{maxRows + 1, 1}, []int{maxRows + 1}},
+		{[]int{1, maxRows}, []int{1}},
+		{[]int{maxRows / 2, maxRows / 2, 1, maxRows / 2}, []int{maxRows / 2, maxRows / 2, 1, maxRows / 2}},
+		{[]int{7, 7, maxRows / 2, 7, 9}, []int{7, 7, maxRows / 2, 7}},
+	} {
+		calls := make([]*call[int, int], 0, len(test.lists))
+		for _, n := range test.lists {
+			calls = append(calls, &call[int, int]{in: n})
+		}
+		same := func(n int) int { return n }
+		if got := fit(calls, same, same); !slices.Equal(test.lists[:got], test.want) {
+			t.Errorf("of %v, %d are sent together, want %v", test.lists, got, test.want)
+		}
+	}
+}
