@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sync/semaphore"
 	"gorm.io/gorm"
 )
 
@@ -45,13 +44,14 @@ type gate struct {
 	log  *slog.Logger
 	look func(context.Context) error // nil says that the server does its work
 
-	open     int64               // connections of the pool
-	queue    queue               // of all requests
-	turns    *semaphore.Weighted // one for each connection, first come first served: in database/sql the order is chance
-	ample    time.Duration       // a request that ran out of less says nothing about the server
-	patience time.Duration       // of one look
-	callers  atomic.Int64        // requests that wait for an answer, or to be sent
-	load     load                // of the pool
+	open     int64         // connections of the pool
+	queue    queue         // of all requests
+	turns    *turns        // one for each connection
+	ample    time.Duration // a request that ran out of less says nothing about the server
+	spare    time.Duration // with less than that left, a request whose turn it is comes too late
+	patience time.Duration // of one look
+	callers  atomic.Int64  // requests that wait for an answer, or to be sent
+	logins   logins        // of the pool
 	answers  atomic.Int64
 	all      *atomic.Int64 // answers of all servers to this process
 
@@ -67,18 +67,20 @@ type gate struct {
 // newGate returns an open gate before a server that gives each request time,
 // usually, and of which as many connections are held as open says.
 func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, all *atomic.Int64, log *slog.Logger, tasks *tasks) *gate {
-	return &gate{
+	g := &gate{
 		log: log.With("shard", shard, "server", server), look: look, all: all,
-		open: int64(open), queue: queue{open: int64(open), most: time / 2}, turns: semaphore.NewWeighted(int64(open)), ample: time / 2, patience: patience, tasks: tasks,
+		open: int64(open), queue: queue{open: int64(open), most: time / 2}, ample: time / 2, spare: time / 5, patience: patience, tasks: tasks,
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
 	}
+	g.turns = newTurns(g.open, &g.logins)
+	return g
 }
 
 // admit lets a request in, if it can be answered in time. It leaves when it is.
 func (g *gate) admit() error {
 	inside := g.callers.Add(1)
-	if inside > minInside && inside > g.queue.room(time.Now(), g.answers.Load(), g.load.logins.Load() > 0) {
+	if !g.queue.admits(inside, time.Now(), g.answers.Load(), g.turns.given.Load(), g.logins.now.Load() > 0) {
 		g.leave()
 		return g.full
 	}
@@ -123,8 +125,6 @@ func (g *gate) try(ctx context.Context, since beginning, ask func() error) (agai
 	if g.shut.Load() {
 		return false, g.away
 	}
-	g.load.asked.Add(1)
-	defer g.load.asked.Add(-1)
 	err = ask()
 	var unsent notSent
 	again = errors.Is(err, driver.ErrBadConn)
@@ -139,7 +139,7 @@ func (g *gate) try(ctx context.Context, since beginning, ask func() error) (agai
 	case errors.Is(context.Cause(ctx), context.Canceled): // nobody waits any more: it says nothing
 		return false, err
 	case g.answers.Load() != since.answers: // it answers others
-		again = again || errors.As(err, &unsent)
+		again = again || errors.As(err, &unsent) && !errors.Is(err, ErrRefused)
 	case ctx.Err() == nil:
 		g.suspect(err, false)
 		again = again || errors.As(err, &unsent) && isSlow(err) // a busy machine logs in slowly
@@ -156,10 +156,10 @@ func isSlow(err error) bool {
 }
 
 func (g *gate) onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
-	if err := g.turns.Acquire(ctx, 1); err != nil {
-		return notSent{err}
+	if err := g.turn(ctx); err != nil {
+		return err
 	}
-	defer g.turns.Release(1)
+	defer g.turns.done()
 	db, err := pool.DB()
 	if err != nil {
 		return notSent{err}
@@ -172,6 +172,20 @@ func (g *gate) onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) err
 	session := pool.Session(&gorm.Session{NewDB: true, Context: ctx})
 	session.Statement.ConnPool = conn
 	return ask(session)
+}
+
+// turn waits for one. Who gets it too late to be answered had better not be
+// sent, for the next would be late, too, and all after it.
+func (g *gate) turn(ctx context.Context) error {
+	waited, err := g.turns.take(ctx)
+	if err != nil {
+		return notSent{err}
+	}
+	if end, ok := ctx.Deadline(); ok && waited && time.Until(end) < g.spare {
+		g.turns.done()
+		return g.full
+	}
+	return nil
 }
 
 // suspect has the gate look at the server because of the error, and shuts it

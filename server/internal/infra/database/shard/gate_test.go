@@ -275,8 +275,8 @@ func TestGateBoundsWhatWaits(t *testing.T) {
 	if full.Load() != beyond {
 		t.Errorf("%d were refused at once, want %d", full.Load(), beyond)
 	}
-	if most := silent.most.Load(); most > maxDials {
-		t.Errorf("%d connections were in the making at once, want at most %d", most, maxDials)
+	if most := silent.most.Load(); most > maxLogins {
+		t.Errorf("%d connections were in the making at once, want at most %d", most, maxLogins)
 	}
 	cancel()
 	wg.Wait()

@@ -37,7 +37,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	s.primaryGate = newGate(node.Name, fromPrimary, limits.WriteOpen, limits.RequestTimeout, limits.RequestTimeout, func(ctx context.Context) error {
 		return lookAt(ctx, node.Primary, admit, commitSomething)
 	}, answers, limits.Log, tasks)
-	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, &s.primaryGate.load, tasks,
+	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, s.primaryGate.turns, tasks,
 		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 			if limits.Table.Outdated(index) { // the pooler was pointed back, under the connection: a new one is refused
 				return driver.ErrBadConn
@@ -54,7 +54,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 		return lookAt(ctx, node.Replica, admit, "SELECT 1")
 	}, answers, limits.Log, tasks)
 	discard := limits.Table.Discard(index)
-	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, &s.replicaGate.load, tasks,
+	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, s.replicaGate.turns, tasks,
 		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 			if err := admit(ctx, conn); err != nil {
 				return err
@@ -98,10 +98,10 @@ func lookAt(ctx context.Context, server *pgx.ConnConfig, admit func(context.Cont
 }
 
 // openPool connects to nothing yet.
-func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, load *load, tasks *tasks, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
+func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, turns *turns, tasks *tasks, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
 	conn = conn.Copy()
 	conn.DefaultQueryExecMode = mode
-	pool := newPool(stdlib.GetConnector(*conn, options...), maxOpen, maxIdle, load, tasks)
+	pool := newPool(stdlib.GetConnector(*conn, options...), maxOpen, maxIdle, turns, tasks)
 	pool.SetConnMaxLifetime(connMaxLifetime)
 	pool.SetConnMaxIdleTime(connMaxIdleTime)
 

@@ -1,0 +1,83 @@
+package shard
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// minTurns are there from the start: logins that are made all at once are all late.
+	minTurns = 4
+	// loginShare is the part of the time in which one is added that a login takes. It is
+	// milliseconds of computing on both sides (SCRAM), which a server that is
+	// overloaded, so that requests wait for it, needs for its answers.
+	loginShare = 1. / 50
+	// minGrowth is the least time in which one is added, beyond minTurns.
+	minGrowth = 20 * time.Millisecond
+)
+
+// turns are rights to use a connection of a pool, given in the order in which
+// they were asked for. (In database/sql the order is chance.) There are as
+// many as the pool has connections: each that is added makes one.
+type turns struct {
+	most    int64
+	logins  *logins
+	free    *semaphore.Weighted // of most, of which some are kept back
+	waiting atomic.Int64
+	given   atomic.Int64 // of most; changed under mu
+
+	mu      sync.Mutex
+	growing bool // a timer runs
+}
+
+func newTurns(most int64, l *logins) *turns {
+	t := &turns{most: most, logins: l, free: semaphore.NewWeighted(most)}
+	t.given.Store(min(most, minTurns))
+	t.free.TryAcquire(most - t.given.Load())
+	return t
+}
+
+// take waits for a turn.
+func (t *turns) take(ctx context.Context) (waited bool, err error) {
+	if t.free.TryAcquire(1) {
+		return false, nil
+	}
+	t.waiting.Add(1)
+	defer t.waiting.Add(-1)
+	t.grow()
+	return true, t.free.Acquire(ctx, 1)
+}
+
+func (t *turns) done() { t.free.Release(1) }
+
+// grow adds a turn for those who wait, and goes on adding until nobody waits.
+func (t *turns) grow() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.growing || t.given.Load() == t.most || t.waiting.Load() == 0 {
+		return
+	}
+	t.given.Add(1)
+	t.free.Release(1)
+	t.growing = true
+	time.AfterFunc(t.logins.pause(), func() {
+		t.mu.Lock()
+		t.growing = false
+		t.mu.Unlock()
+		t.grow()
+	})
+}
+
+// shrink takes back turns, as far as nobody has them, of a pool that has so
+// many connections.
+func (t *turns) shrink(connections int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.given.Load() > max(connections, min(t.most, minTurns)) && t.free.TryAcquire(1) {
+		t.given.Add(-1)
+	}
+}
