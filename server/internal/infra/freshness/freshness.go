@@ -90,8 +90,24 @@
 // Times mean nothing beside another table's, whose clock may be another host's;
 // so each table's have a name.
 //
+// # Copies
+//
+// A copy of a record that is kept elsewhere, as in a cache, is like a replica that
+// stands still. It is made of what a server answered that was asked after mark < T
+// was seen, and carries that T. As long as mark < T holds, no write of the key
+// has begun since, and those before were over, so that the copy is what is stored:
+// whoever wrote it there, whenever that was, and however often it was read. The
+// mark is read when the copy is at hand, so after the reader's request began.
+//
+// The primary's answer will do as well as the replica's: what had been resolved, or
+// had to be over, before T was so there, too. A promotion may lose what a replica
+// had shown that crashed before; so a copy belongs to one promotion. And, as times
+// do, it belongs to one table.
+//
+// # Writes past the server
+//
 // What is written past the server (by psql, or through a second server) has no
-// mark, and shows when the replica has replayed it.
+// mark, and shows when the replica has replayed it, and copies have become too old.
 package freshness
 
 import "time"

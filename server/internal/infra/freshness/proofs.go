@@ -62,7 +62,7 @@ func (t *Table) MayRead(shard int, key string) (Proof, bool) {
 	if w.incarnation() == 0 {
 		return Proof{}, false
 	}
-	return Proof{w.incarnation()}, max(t.floor, t.mark(key).until()) < w.time()
+	return Proof{w.incarnation()}, t.settled(key, w.time())
 }
 
 // Allows tells whether the proof is about the server that the connection leads to.
