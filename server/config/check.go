@@ -34,6 +34,7 @@ func (c *Config) check() (problems Problems) {
 	if c.RedisAddr != "" && !isAddr(c.RedisAddr) {
 		problems.add("REDIS_ADDR", "%q is not host:port", c.RedisAddr)
 	}
+	problems = append(problems, c.checkCache()...)
 	for i, origin := range c.CORSAllowOrigins {
 		c.CORSAllowOrigins[i] = strings.TrimSpace(origin)
 		if !isOrigin(c.CORSAllowOrigins[i]) {
@@ -43,6 +44,21 @@ func (c *Config) check() (problems Problems) {
 	problems = append(problems, c.checkPools()...)
 	problems = append(problems, c.checkTimes()...)
 	return append(problems, c.checkShards()...)
+}
+
+// redisURL is what the cache's client understands for certain.
+var redisURL = regexp.MustCompile(`^rediss?://([^/@?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[0-9]{1,3})?$`)
+
+// checkCache leaves most of the memory to what answers requests.
+func (c *Config) checkCache() (problems Problems) {
+	if url := c.RedisURL.Reveal(); url != "" && !redisURL.MatchString(url) {
+		problems.add("REDIS_URL", "is not redis://host:port, with a user, a password and a number of a database if need be: "+
+			"redis://user:password@host:port/0; rediss:// for TLS; what is special in a password is percent-encoded")
+	}
+	if least, most := Bytes(c.Workers+1)<<20, c.MemoryLimit/4; c.RedisURL != "" && (c.CacheSize < least || c.CacheSize > most) {
+		problems.add("CACHE_SIZE", "must be between %dMiB, 1MiB for each worker and one more, and %dMiB, a quarter of GOMEMLIMIT", least>>20, most>>20)
+	}
+	return problems
 }
 
 // checkPools makes sure that every worker gets at least one connection.
@@ -79,6 +95,7 @@ func (c *Config) checkTimes() (problems Problems) {
 		{"IDLE_TIMEOUT", c.IdleTimeout},
 		{"STATS_MAX_AGE", c.StatsMaxAge},
 		{"IDEMPOTENCY_TTL", c.IdempotencyTTL},
+		{"CACHE_MAX_AGE", c.CacheMaxAge},
 	} {
 		if d.value <= 0 {
 			problems.add(d.name, "must be more than 0")

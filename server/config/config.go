@@ -58,8 +58,12 @@ type Config struct {
 
 	IdempotencyTTL time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h"` // how long an Idempotency-Key is remembered
 
-	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
-	RedisAddr string     `env:"REDIS_ADDR" envDefault:"127.0.0.1:6379"` // nothing uses Redis yet
+	RedisAddr   string        `env:"REDIS_ADDR" envDefault:"127.0.0.1:6379"` // where make up has Redis
+	RedisURL    Secret        `env:"REDIS_URL"`                              // of the cache, which is off without
+	CacheMaxAge time.Duration `env:"CACHE_MAX_AGE" envDefault:"1m"`          // of a cached user
+	CacheSize   Bytes         `env:"CACHE_SIZE" envDefault:"128MiB"`         // in all workers together, beside what Redis has
+
+	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 
 	environ func() []string // a func, because fmt would print the secrets in a map
 }
@@ -149,6 +153,9 @@ func (c Config) Addr() string {
 // together. It leaves a part for the worker more that there is while they are
 // rolled, and is at least 1 unless the limit is 0.
 func (c Config) PerWorker(total int) int { return max(min(total, 1), total/(c.Workers+1)) }
+
+// CachePerProcess is one worker's part of CacheSize.
+func (c Config) CachePerProcess() int64 { return int64(c.CacheSize) / int64(c.Workers+1) }
 
 // MemoryPerProcess is one process's part of MemoryLimit. The master counts as
 // one: it is small, and what it leaves is the workers' slack.

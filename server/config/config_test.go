@@ -109,6 +109,9 @@ func TestProblems(t *testing.T) {
 			`CORS_ALLOW_ORIGINS: " app.example.com" is not an origin such as https://app.example.com`, `"https://a.example/path" is`,
 			`"https://*" is`, `"null" is`, `"HTTPS://a.example" is`, `"https://a b" is`, `"ftp://a.example" is`,
 		}},
+		{"no Redis", []string{"REDIS_URL=localhost:6379"}, []string{"REDIS_URL: is not redis://host:port"}},
+		{"a secret in a wrong URL", []string{"REDIS_URL=redis://:hunter2@host:6379/first"}, []string{"REDIS_URL: is not redis://host:port"}},
+		{"cache of all memory", []string{"REDIS_URL=redis://localhost", "GOMEMLIMIT=256MiB"}, []string{"CACHE_SIZE: must be between 8MiB, 1MiB for each worker and one more, and 64MiB"}},
 		{"zero times", []string{"DRAIN_TIMEOUT=0s", "STATS_MAX_AGE=-1s"}, []string{"DRAIN_TIMEOUT: must be", "STATS_MAX_AGE: must be"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,6 +123,9 @@ func TestProblems(t *testing.T) {
 			}
 			if len(problems) != len(test.want) {
 				t.Errorf("got %d problems, want %d:\n%v", len(problems), len(test.want), err)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("a password is shown: %v", err)
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {
@@ -139,6 +145,18 @@ func TestOrigins(t *testing.T) {
 	}
 	if off := mustLoad(t, "CORS_ALLOW_ORIGINS=").CORSAllowOrigins; len(off) > 0 {
 		t.Errorf("got %q, want none", off)
+	}
+}
+
+func TestRedisURLs(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"redis://127.0.0.1:6379", "redis://localhost", "rediss://user:p%40ss@cache.example.com:6380/2", "redis://[::1]:6379/0", "redis://:word@redis"} {
+		if got := mustLoad(t, "REDIS_URL="+url).RedisURL.Reveal(); got != url {
+			t.Errorf("got %q, want %q", got, url)
+		}
+	}
+	if cfg := mustLoad(t, "CACHE_SIZE=80MiB"); cfg.CachePerProcess() != 10<<20 {
+		t.Errorf("one of 7 workers keeps %d bytes, want 10 MiB: one more may be rolled", cfg.CachePerProcess())
 	}
 }
 

@@ -15,9 +15,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
@@ -29,7 +31,15 @@ const clients = 8
 // a model in memory, while every replica lags by two seconds: no answer may be
 // older than what the client has been told. It also counts who answered, so
 // that it cannot pass by asking primaries only.
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { testModel(t, "2s", "/replica") }
+
+// TestModelWithCache is TestModel with the cache, which has to answer, too. The
+// replicas lag less: only what they are known to have is cached.
+func TestModelWithCache(t *testing.T) { testModel(t, "100ms", "/cache", useCache) }
+
+// testModel counts the reads that were answered by such a server.
+func testModel(t *testing.T, lag, server string, settings ...func(config.Config) string) {
+	t.Helper()
 	checks, steps := 2, 100 // per client: 1,600 operations
 	if os.Getenv("TEST_LONG") != "" {
 		checks, steps = 65, 100 // 52,000
@@ -42,32 +52,36 @@ func TestModel(t *testing.T) {
 		}
 	}
 	cfg := testcluster.Open(t)
-	makeReplicasLate(t, cfg, "2s")
-	s := start(t)
+	makeReplicasLate(t, cfg, lag)
+	var environ []string
+	for _, setting := range settings {
+		environ = append(environ, setting(cfg))
+	}
+	s := start(t, environ...)
 
 	first := must[user](t, s, "POST", "/api/v1/users/", createBody("First", "first@example.com"), 201)
-	await(t, func() error { // until replicas take part
-		if by := s.servedBy(t, path(first.ID)); !strings.HasSuffix(by, "/replica") {
+	await(t, func() error { // until they take part
+		if by := s.servedBy(t, path(first.ID)); !strings.HasSuffix(by, server) {
 			return fmt.Errorf("served by %s", by)
 		}
 		return nil
 	})
 
-	var done, replica atomic.Int64
+	var done, served atomic.Int64
 	var wg sync.WaitGroup
 	for i := range clients {
 		wg.Go(func() { // not t.Parallel: that takes turns on few processors
 			t.Run(strconv.Itoa(i), func(t *testing.T) {
 				// One model over all checks: users that were left alone for a while are the replicas' to answer for.
-				m := &model{s: s, prefix: fmt.Sprintf("m%d-", i), users: map[string]*member{}, deleted: map[string]bool{}, keys: map[string]string{}, done: &done, replica: &replica}
+				m := &model{s: s, prefix: fmt.Sprintf("m%d-", i), users: map[string]*member{}, deleted: map[string]bool{}, keys: map[string]string{}, done: &done, server: server, served: &served}
 				rapid.Check(t, func(rt *rapid.T) { rt.Repeat(m.actions()) })
 			})
 		})
 	}
 	wg.Wait()
-	t.Logf("%d operations, %d reads answered by a replica", done.Load(), replica.Load())
-	if replica.Load() == 0 {
-		t.Error("no replica answered anything")
+	t.Logf("%d operations, %d reads answered by a %s", done.Load(), served.Load(), server[1:])
+	if served.Load() == 0 {
+		t.Errorf("no %s answered anything", server[1:])
 	}
 }
 
@@ -86,7 +100,8 @@ type model struct {
 	deleted map[string]bool    // ids
 	keys    map[string]string  // Idempotency-Key → the request and the answer it got
 	done    *atomic.Int64
-	replica *atomic.Int64
+	server  string
+	served  *atomic.Int64
 }
 
 // response is what came back.
@@ -119,8 +134,8 @@ func (m *model) send(t *rapid.T, method, path, body string, headers ...string) r
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	if method == http.MethodGet && strings.Contains(res.Header.Get("X-Served-By"), "/replica") {
-		m.replica.Add(1)
+	if method == http.MethodGet && strings.Contains(res.Header.Get("X-Served-By"), m.server) {
+		m.served.Add(1)
 	}
 	return response{res.StatusCode, string(text), res.Header}
 }
@@ -178,6 +193,7 @@ func (m *model) actions() map[string]func(*rapid.T) {
 		"repeat with a key":       m.repeatWithKey,
 		"get":                     m.get,
 		"get again":               m.get, // reads are most of what clients do
+		"get until settled":       m.getSettled,
 		"get by address":          m.getByEmail,
 		"get unchanged":           m.getUnchanged,
 		"get deleted":             m.getDeleted,
@@ -229,6 +245,20 @@ func (m *model) get(t *rapid.T) {
 	got := m.send(t, "GET", path(u.ID), "")
 	m.expect(t, got, 200, "get "+u.ID)
 	m.same(t, got, u)
+}
+
+// getSettled reads until the server answers whose reads are counted, so that
+// what follows meets one that has the user's present state.
+func (m *model) getSettled(t *rapid.T) {
+	for u, tries := m.pick(t), 0; tries < 100; tries++ {
+		got := m.send(t, "GET", path(u.ID), "")
+		m.expect(t, got, 200, "get until settled "+u.ID)
+		m.same(t, got, u)
+		if strings.Contains(got.header.Get("X-Served-By"), m.server) {
+			return
+		}
+		<-time.After(5 * time.Millisecond)
+	}
 }
 
 func (m *model) getByEmail(t *rapid.T) {

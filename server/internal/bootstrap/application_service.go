@@ -14,6 +14,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/cache"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
@@ -42,6 +43,7 @@ type Application struct {
 	sampler      *freshness.Sampler
 	sweeper      *repositories.Sweeper
 	router       *shard.Router
+	cache        *cache.Cache // nil when it is off
 	draining     *atomic.Bool
 	drainTimeout time.Duration
 }
@@ -52,7 +54,11 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 	if err := handlers.Warm(); err != nil {
 		return nil, fmt.Errorf("warm up JSON: %w", err)
 	}
-	router, err := openShards(cfg, table, log)
+	kept, err := openCache(cfg, log)
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	router, err := openShards(cfg, table, kept, log)
 	if err != nil {
 		return nil, fmt.Errorf("open shards: %w", err)
 	}
@@ -86,7 +92,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 	}, handlers.NewUsers(users, cursors), handlers.NewShards(shards, draining))
 
 	return &Application{
-		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router,
+		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router, cache: kept,
 		draining: draining, drainTimeout: cfg.DrainTimeout,
 	}, nil
 }
@@ -100,6 +106,9 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 	var chores sync.WaitGroup
 	chores.Go(func() { a.sampler.Run(leading) })
 	chores.Go(func() { a.sweeper.Run(leading, a.sampler.Leads) })
+	if a.cache != nil {
+		chores.Go(func() { a.cache.Run(leading) })
+	}
 	defer chores.Wait()
 	defer stop()
 

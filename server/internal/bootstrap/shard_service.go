@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/cache"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 )
@@ -18,12 +19,12 @@ const applicationName = "messenger_server"
 // openShards returns one worker's connections to every shard. All workers
 // together, each with its part, keep to the limits in cfg: with 7 workers and
 // 500 connections for writes, 71 to each shard's pooler, 497 in all.
-func openShards(cfg config.Config, table *freshness.Table, log *slog.Logger) (*shard.Router, error) {
+func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, log *slog.Logger) (*shard.Router, error) {
 	nodes, err := nodesOf(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return shard.NewRouter(nodes, shard.Limits{
+	limits := shard.Limits{
 		WriteOpen:      cfg.PerWorker(cfg.DBWriteMaxOpenConns),
 		WriteIdle:      cfg.PerWorker(cfg.DBWriteMaxIdleConns),
 		ReadOpen:       cfg.PerWorker(cfg.DBReadMaxOpenConns),
@@ -33,7 +34,20 @@ func openShards(cfg config.Config, table *freshness.Table, log *slog.Logger) (*s
 		RequestTimeout: cfg.RequestTimeout,
 		Log:            log,
 		Table:          table,
-	})
+		CacheMaxAge:    cfg.CacheMaxAge,
+	}
+	if kept != nil {
+		limits.Cache = kept
+	}
+	return shard.NewRouter(nodes, limits)
+}
+
+// openCache returns what keeps copies for one worker, nil if the cache is off.
+func openCache(cfg config.Config, log *slog.Logger) (*cache.Cache, error) {
+	if cfg.RedisURL == "" {
+		return nil, nil
+	}
+	return cache.New(cfg.RedisURL.Reveal(), cfg.CachePerProcess(), cfg.CacheMaxAge, log)
 }
 
 // newSampler returns what finds out for all workers how far the replicas are,

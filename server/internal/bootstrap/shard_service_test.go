@@ -24,7 +24,7 @@ func TestShardedUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := openShards(cfg, table, slog.New(slog.DiscardHandler))
+		router, err := openShards(cfg, table, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

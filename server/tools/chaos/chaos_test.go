@@ -142,6 +142,21 @@ func TestPromisesAreKept(t *testing.T) {
 	if os.Getenv("TEST_LONG") != "" {
 		only = "worker,shard-1,pgbouncer-1,redis,make restart" // failovers have tests of their own
 	}
+	keeps(t, cfg, only)
+}
+
+// TestPromisesAreKeptWithCache has the API use the Redis that is killed.
+func TestPromisesAreKeptWithCache(t *testing.T) {
+	if os.Getenv("TEST_LONG") == "" {
+		t.Skip("TEST_LONG=1 runs it")
+	}
+	cfg := testcluster.Open(t)
+	t.Setenv("REDIS_URL", "redis://"+cfg.RedisAddr)
+	keeps(t, cfg, "redis,worker,shard-1,make restart")
+}
+
+func keeps(t *testing.T, cfg config.Config, only string) {
+	t.Helper()
 	c, out := newChaos(t, cfg, only)
 	if err := c.run(t.Context()); err != nil {
 		t.Error(err)

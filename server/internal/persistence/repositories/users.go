@@ -34,7 +34,8 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 	r := &ShardedUsers{router: router, users: make(map[*shard.Shard]together), countTimeout: countTimeout}
 	for _, s := range router.All() {
 		r.users[s] = together{
-			byID: shard.NewLookups(s, userByID, usersByID), list: shard.NewLists(s, usersIn, usersInEach, func(s stretch) int { return s.users }),
+			byID:   shard.NewLookups(s, userByID, usersByID).Copied(copiedUser),
+			list:   shard.NewLists(s, usersIn, usersInEach, func(s stretch) int { return s.users }),
 			create: shard.NewInserts(s, keysOf, insertUsers),
 		}
 	}

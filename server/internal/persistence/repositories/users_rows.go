@@ -8,6 +8,11 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 )
 
+// copiedUser names the form in which a cache keeps userRows, their JSON. It gets
+// another number when that changes, since workers of two programs read the same
+// copies during a roll.
+const copiedUser = "user-1"
+
 // userRow is a user as the table has it. The service's clock sets the times,
 // not GORM's.
 type userRow struct {

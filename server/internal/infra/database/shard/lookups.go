@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
 )
 
 // Lookups are reads of single records of a shard. Those that wait for a server
@@ -17,6 +18,7 @@ type Lookups[K comparable, V any] struct {
 
 	primary *batcher[K, V]
 	replica *batcher[provenKey[K], V] // nil when the shard has none
+	copies  *copies[V]                // nil when nobody keeps any
 }
 
 // provenKey is a key whose present state the replica is known to have, as far
@@ -37,9 +39,35 @@ func NewLookups[K comparable, V any](s *Shard, one func(*gorm.DB, K) (V, error),
 	return l
 }
 
+// Copied has the Router's cache, if it has one, keep copies of the records. The
+// kind names them and the version of their form, on which all who read them must agree.
+func (l *Lookups[K, V]) Copied(kind string) *Lookups[K, V] {
+	l.copies = newCopies[V](l.shard, kind)
+	return l
+}
+
 // Get reads what is stored under the key, also given in its canonical form, as
-// Shard.Read does.
-func (l *Lookups[K, V]) Get(ctx context.Context, canonical string, key K) (v V, err error) {
+// Shard.Read does, or a copy that is as good.
+func (l *Lookups[K, V]) Get(ctx context.Context, canonical string, key K) (V, error) {
+	if l.copies == nil || l.shard.readsPrimary(ctx) {
+		return l.ask(ctx, canonical, key)
+	}
+	present, ok := l.shard.table.Current(l.shard.index, canonical)
+	if !ok {
+		return l.ask(ctx, canonical, key)
+	}
+	if v, ok := l.copies.get(ctx, canonical, present); ok {
+		requestlog.From(ctx).Served(l.shard.Name, fromCache)
+		return v, nil
+	}
+	v, err := l.ask(ctx, canonical, key)
+	if err == nil {
+		l.copies.put(canonical, present, v)
+	}
+	return v, err
+}
+
+func (l *Lookups[K, V]) ask(ctx context.Context, canonical string, key K) (v V, err error) {
 	err = l.shard.read(ctx, canonical, l.question(key, &v))
 	return v, err
 }

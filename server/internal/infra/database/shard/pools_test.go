@@ -17,18 +17,7 @@ import (
 // openCluster returns a Router over the test's cluster.
 func openCluster(t testing.TB, cfg config.Config, limits Limits) *Router {
 	t.Helper()
-	conn := func(addr string) *pgx.ConnConfig {
-		c, err := pgx.ParseConfig(cfg.DatabaseURL(addr, cfg.DBUser, cfg.DBPassword).String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	var nodes []Node
-	for _, s := range cfg.Shards {
-		nodes = append(nodes, Node{Name: s.Name, Primary: conn(s.Pooler), Replica: conn(s.Replica)})
-	}
-	r, err := NewRouter(nodes, limits)
+	r, err := NewRouter(nodesOf(t, cfg), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +27,21 @@ func openCluster(t testing.TB, cfg config.Config, limits Limits) *Router {
 		}
 	})
 	return r
+}
+
+func nodesOf(t testing.TB, cfg config.Config) (nodes []Node) {
+	t.Helper()
+	conn := func(addr string) *pgx.ConnConfig {
+		c, err := pgx.ParseConfig(cfg.DatabaseURL(addr, cfg.DBUser, cfg.DBPassword).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, s := range cfg.Shards {
+		nodes = append(nodes, Node{Name: s.Name, Primary: conn(s.Pooler), Replica: conn(s.Replica)})
+	}
+	return nodes
 }
 
 func mustHave(t testing.TB, what string, pool *gorm.DB, want int) {

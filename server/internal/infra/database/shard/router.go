@@ -34,6 +34,9 @@ type Limits struct {
 	// server. Without one the Router makes its own, which nobody samples: it
 	// then reads from primaries only.
 	Table *freshness.Table
+	// Cache, if set, has copies of records, which count for CacheMaxAge at most.
+	Cache       Cache
+	CacheMaxAge time.Duration
 }
 
 // Shard is one shard's connections. Everything is written to, and what must be
@@ -49,6 +52,8 @@ type Shard struct {
 	table       *freshness.Table
 	readTimeout time.Duration
 	maxLag      time.Duration
+	cache       Cache // nil when there is none
+	cacheMaxAge time.Duration
 }
 
 // Router finds the shard for a key. It opens connections when they are needed,
