@@ -50,7 +50,7 @@ func TestOverloadAtFullSpeed(t *testing.T) {
 	needsQuiet(t)
 	cfg := testcluster.Open(t)
 	s := start(t)
-	var users []string
+	var users []user
 	for _, name := range shardNames(cfg) {
 		users = append(users, usersOn(t, s, cfg, name)...)
 	}
@@ -67,27 +67,27 @@ func needsQuiet(t *testing.T) {
 	}
 }
 
-func usersOn(t *testing.T, s *server, cfg config.Config, name string) (paths []string) {
+func usersOn(t *testing.T, s *server, cfg config.Config, name string) (users []user) {
 	t.Helper()
 	ring, err := shard.NewRing(shardNames(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 100 { // one user's changes would wait for each other's locks
-		paths = append(paths, "/api/v1/users/"+createOn(t, s, ring, name).ID)
+		users = append(users, createOn(t, s, ring, name))
 	}
-	return paths
+	return users
 }
 
-// traffic changes users, each time one of them. A change is a statement by itself: reads
-// and creates would go together, and nobody could ask for more than the databases can do.
+// traffic changes users, each time one of them. A change that names the address is a statement
+// by itself: reads, creates and changes of a name would go together, and nobody could ask for more than the databases can do.
 type traffic struct {
 	server *server
 	client fasthttp.Client
-	users  []string // their paths
+	users  []user
 }
 
-func newTraffic(s *server, users []string) *traffic {
+func newTraffic(s *server, users []user) *traffic {
 	return &traffic{
 		server: s, users: users,
 		client: fasthttp.Client{MaxConnsPerHost: 20_000, MaxIdemponentCallAttempts: 1, ReadTimeout: 10 * time.Second},
@@ -117,7 +117,8 @@ func (l *traffic) ask(method, path, body string) asked {
 }
 
 func (l *traffic) one() asked {
-	return l.ask(fasthttp.MethodPut, l.users[rand.IntN(len(l.users))], fmt.Sprintf(`{"name": "n%d"}`, rand.Int()))
+	u := l.users[rand.IntN(len(l.users))]
+	return l.ask(fasthttp.MethodPut, "/api/v1/users/"+u.ID, fmt.Sprintf(`{"name": "n%d", "email": %q}`, rand.Int(), u.Email))
 }
 
 // level is what came of so many requests a second.

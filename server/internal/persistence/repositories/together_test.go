@@ -3,6 +3,8 @@ package repositories
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -162,6 +164,131 @@ func TestCreatesTogetherComeInTime(t *testing.T) {
 	for _, u := range users {
 		if ids := b.holders(t, u.Email); len(ids) > 0 || b.claimOf(t, u.Email) != nil {
 			t.Errorf("%s was created after the deadline", u.Email)
+		}
+	}
+}
+
+// lockUser has somebody else be about to change the user, until release is called.
+func (b *bundle) lockUser(t testing.TB, id uuid.UUID) (release func()) {
+	t.Helper()
+	tx := b.router.For(id.String()).Primary.WithContext(t.Context()).Begin()
+	if err := errors.Join(tx.Error, tx.Exec("SELECT FROM users WHERE id = ? FOR UPDATE", id).Error); err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() { tx.Rollback() })
+	t.Cleanup(release)
+	return release
+}
+
+// TestRenamesGoTogether in one transaction, if they have to wait: each as if it
+// were alone.
+func TestRenamesGoTogether(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[0]
+	rename := func(id uuid.UUID, to entities.Name, match entities.Versions) (entities.User, error) {
+		return b.Update(t.Context(), id, entities.Changes{Name: &to}, match, time.Now().UTC().Truncate(time.Microsecond))
+	}
+	const clients = 20
+	users := make([]entities.User, 0, clients)
+	for range clients {
+		users = append(users, b.mustCreate(t, b.emailOn(s)))
+	}
+	locked, often := b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s))
+	changed := b.mustCreate(t, b.emailOn(s))
+	if _, err := rename(changed.ID, "before", nil); err != nil {
+		t.Fatal(err)
+	}
+	release := b.lockUser(t, locked.ID)
+	stuck := make(chan error, 2)
+	for range 2 { // one is on its way, and the other waits with the rest
+		go func() {
+			_, err := rename(locked.ID, "stuck", nil)
+			stuck <- err
+		}()
+	}
+	b.awaitWaiting(t, s)
+
+	var wg sync.WaitGroup
+	for i, u := range users {
+		wg.Go(func() {
+			match := entities.Versions{1}
+			if i%2 == 0 {
+				match = nil
+			}
+			name := entities.Name(fmt.Sprintf("user %d", i))
+			got, err := rename(u.ID, name, match)
+			if err != nil || got.ID != u.ID || got.Name != name || got.Email != u.Email || got.Version != 2 || !got.UpdatedAt.After(u.UpdatedAt) {
+				t.Errorf("number %d became %+v, %v", i, got, err)
+			}
+			if read, err := b.ByID(t.Context(), u.ID); err != nil || read != got {
+				t.Errorf("number %d is read as %+v, %v; want %+v", i, read, err, got)
+			}
+		})
+	}
+	versions := make([]entities.Version, 5)
+	for i := range versions {
+		wg.Go(func() {
+			got, err := rename(often.ID, entities.Name(fmt.Sprint(i)), nil)
+			if err != nil || got.Name != entities.Name(fmt.Sprint(i)) {
+				t.Errorf("one of many of a user became %+v, %v", got, err)
+			}
+			versions[i] = got.Version
+		})
+	}
+	wg.Go(func() {
+		if _, err := rename(changed.ID, "after", entities.Versions{1}); entities.KindOf(err) != entities.PreconditionFailed {
+			t.Errorf("who has changed since: got %v", err)
+		}
+	})
+	wg.Go(func() {
+		if _, err := rename(b.newUser(t, b.emailOn(s)).ID, "nobody", nil); entities.KindOf(err) != entities.NotFound {
+			t.Errorf("who is not there: got %v", err)
+		}
+	})
+	wg.Wait()
+	if len(stuck) > 0 {
+		t.Fatalf("nothing was stuck: %v", <-stuck)
+	}
+	slices.Sort(versions)
+	if !slices.Equal(versions, []entities.Version{2, 3, 4, 5, 6}) {
+		t.Errorf("five changes of one user made the versions %v", versions)
+	}
+	if n := b.transactionsOf(t, s, users); n > clients/2 {
+		t.Errorf("%d renames that had to wait took %d transactions", clients, n)
+	}
+	release()
+	if err := errors.Join(<-stuck, <-stuck); err != nil {
+		t.Errorf("who was stuck: %v", err)
+	}
+	if got, err := b.ByID(t.Context(), locked.ID); err != nil || got.Name != "stuck" || got.Version != 3 {
+		t.Errorf("who was stuck is %+v, %v", got, err)
+	}
+}
+
+// TestRenamesTogetherComeInTime or not at all.
+func TestRenamesTogetherComeInTime(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[1]
+	one, two := b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s))
+	wanted := []rename{{id: one.ID, name: "late", now: time.Now()}, {id: two.ID, name: "late", now: time.Now()}}
+	for _, test := range []struct {
+		deadline time.Time
+		done     bool
+	}{{time.Now().Add(-time.Second), false}, {time.Now().Add(time.Minute), true}} {
+		err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
+			did, err := renameTogether(db, test.deadline, wanted)
+			for i, row := range did {
+				if (row != nil) != test.done {
+					t.Errorf("until %s: number %d became %v", test.deadline, i, row)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := b.ByID(t.Context(), one.ID); err != nil || (got.Version == 2) != test.done {
+			t.Errorf("until %s: got %+v, %v", test.deadline, got, err)
 		}
 	}
 }

@@ -36,7 +36,8 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 		r.users[s] = together{
 			byID:   shard.NewLookups(s, userByID, usersByID).Copied(copiedUser),
 			list:   shard.NewLists(s, usersIn, usersInEach, func(s stretch) int { return s.users }),
-			create: shard.NewInserts(s, keysOf, insertUsers),
+			create: shard.NewWrites(s, keysOf, insertUsers),
+			rename: shard.NewWrites(s, keysOfRename, renameTogether),
 		}
 	}
 	return r
@@ -46,7 +47,8 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 type together struct {
 	byID   *shard.Lookups[uuid.UUID, userRow]
 	list   *shard.Lists[stretch, []userRow]
-	create *shard.Inserts[entities.User]
+	create *shard.Writes[entities.User, struct{}]
+	rename *shard.Writes[rename, userRow]
 }
 
 // NewID draws an id for a new user from UUIDv7s: the user is then born on the

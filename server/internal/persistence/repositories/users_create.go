@@ -57,7 +57,7 @@ type createStatements struct{ fresh, over string }
 func (r *ShardedUsers) Create(ctx context.Context, u entities.User) error {
 	s := r.owner(ctx, u.ID)
 	var ended error
-	err := r.users[s].create.Do(ctx, u, func(ctx context.Context) {
+	_, err := r.users[s].create.Do(ctx, u, func(ctx context.Context) {
 		_, ended = r.create(ctx, u, createStatements{createUser, createUserOver})
 	})
 	if err != nil {

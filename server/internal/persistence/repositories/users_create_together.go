@@ -20,7 +20,7 @@ const createUsers = `SELECT create_users($1, $2, $3, $4, $5, $6)`
 func keysOf(u entities.User) []string { return []string{u.ID.String(), u.Email.Key()} }
 
 // insertUsers creates those of the users whose addresses have no claim.
-func insertUsers(db *gorm.DB, deadline time.Time, users []entities.User) (did []bool, err error) {
+func insertUsers(db *gorm.DB, deadline time.Time, users []entities.User) (did []*struct{}, err error) {
 	// Two statements that claim the same addresses must come to them in the same
 	// order, or each could wait for the other.
 	order := make([]int, len(users))
@@ -53,9 +53,11 @@ func insertUsers(db *gorm.DB, deadline time.Time, users []entities.User) (did []
 		}
 		created[*id] = true
 	}
-	did = make([]bool, len(users))
+	did = make([]*struct{}, len(users))
 	for i, u := range users {
-		did[i] = created[u.ID]
+		if created[u.ID] {
+			did[i] = &struct{}{}
+		}
 	}
 	return did, rows.Err()
 }

@@ -46,11 +46,29 @@ SELECT false, true, id, name, email, created_at, updated_at, version FROM users
 const changeTimeout = 20 * time.Second
 
 // Update implements repositories.Users.
-func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (_ entities.User, err error) {
+func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (u entities.User, err error) {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	s := r.owner(ctx, id)
+	wanted, ok := renameOf(id, c, match, now)
+	if !ok {
+		return r.update(ctx, s, id, c, match, now)
+	}
+	var ended error
+	row, err := r.users[s].rename.Do(ctx, wanted, func(ctx context.Context) {
+		u, ended = r.update(ctx, s, id, c, match, now)
+	})
+	switch {
+	case err != nil:
+		return entities.User{}, translate(s.Name, "update users", err)
+	case row != nil:
+		return userFromRow(*row), nil
+	default:
+		return u, ended
+	}
+}
 
+func (r *ShardedUsers) update(ctx context.Context, s *shard.Shard, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (_ entities.User, err error) {
 	mine := claim{UserID: id} // of the new address, if it comes to that
 	defer func() {
 		if mine.Token != uuid.Nil && !isOpen(err) {
