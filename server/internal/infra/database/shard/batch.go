@@ -194,7 +194,7 @@ func (b *batcher[I, O]) send(ctx context.Context, calls []*call[I, O]) {
 	results, err := b.together(ctx, ins)
 	switch {
 	case err == nil:
-		b.gate.answers.Add(int64(len(calls) - 1)) // beside the statement's
+		b.gate.queue.answers.Add(int64(len(calls) - 1)) // beside the statement's
 		for i, c := range calls {
 			c.result = results[i]
 			close(c.done)

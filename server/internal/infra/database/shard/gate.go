@@ -52,7 +52,6 @@ type gate struct {
 	patience time.Duration // of one look
 	callers  atomic.Int64  // requests that wait for an answer, or to be sent
 	logins   logins        // of the pool
-	answers  atomic.Int64
 	all      *atomic.Int64 // answers of all servers to this process
 
 	shut    atomic.Bool
@@ -69,7 +68,7 @@ type gate struct {
 func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, all *atomic.Int64, log *slog.Logger, tasks *tasks) *gate {
 	g := &gate{
 		log: log.With("shard", shard, "server", server), look: look, all: all,
-		open: int64(open), queue: queue{open: int64(open), most: time / 2}, ample: time / 2, spare: time / 5, patience: patience, tasks: tasks,
+		open: int64(open), queue: queue{most: time / 2}, ample: time / 2, spare: time / 5, patience: patience, tasks: tasks,
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
 	}
@@ -79,15 +78,14 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 
 // admit lets a request in, if it can be answered in time. It leaves when it is.
 func (g *gate) admit() error {
-	inside := g.callers.Add(1)
-	if !g.queue.admits(inside, time.Now(), g.answers.Load(), g.turns.given.Load(), g.logins.now.Load() > 0) {
+	if !g.queue.admits(g.callers.Add(1), g.turns.given.Load(), time.Now()) {
 		g.leave()
 		return g.full
 	}
 	return nil
 }
 
-func (g *gate) leave() { g.queue.left(g.callers.Add(-1)) }
+func (g *gate) leave() { g.callers.Add(-1) }
 
 // through calls ask with a connection of the pool, once there is one.
 func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
@@ -117,7 +115,7 @@ type beginning struct {
 	answers, all int64
 }
 
-func (g *gate) now() beginning { return beginning{time.Now(), g.answers.Load(), g.all.Load()} }
+func (g *gate) now() beginning { return beginning{time.Now(), g.queue.answers.Load(), g.all.Load()} }
 
 // try asks once for a request that began then. It tells whether nothing was sent
 // and the request had better be tried again.
@@ -130,7 +128,7 @@ func (g *gate) try(ctx context.Context, since beginning, ask func() error) (agai
 	again = errors.Is(err, driver.ErrBadConn)
 	switch {
 	case isReply(err):
-		g.answers.Add(1)
+		g.queue.answers.Add(1)
 		g.all.Add(1)
 		if g.shut.Load() {
 			g.opened()
@@ -138,7 +136,7 @@ func (g *gate) try(ctx context.Context, since beginning, ask func() error) (agai
 		return false, err
 	case errors.Is(context.Cause(ctx), context.Canceled): // nobody waits any more: it says nothing
 		return false, err
-	case g.answers.Load() != since.answers: // it answers others
+	case g.queue.answers.Load() != since.answers: // it answers others
 		again = again || errors.As(err, &unsent) && !errors.Is(err, ErrRefused)
 	case ctx.Err() == nil:
 		g.suspect(err, false)
@@ -171,6 +169,8 @@ func (g *gate) onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) err
 	defer conn.Close() // back to the pool
 	session := pool.Session(&gorm.Session{NewDB: true, Context: ctx})
 	session.Statement.ConnPool = conn
+	since := time.Now()
+	defer func() { g.queue.busy.Add(int64(time.Since(since))) }()
 	return ask(session)
 }
 
@@ -206,7 +206,7 @@ func (g *gate) lookOut(ctx context.Context) {
 	pause := time.NewTicker(lookInterval)
 	defer pause.Stop()
 	for {
-		before := g.answers.Load()
+		before := g.queue.answers.Load()
 		if g.judge(ctx, g.lookOnce(ctx), before) {
 			return
 		}
@@ -231,7 +231,7 @@ func (g *gate) judge(ctx context.Context, found error, before int64) (enough boo
 	switch {
 	case ctx.Err() != nil:
 		return true
-	case found == nil, g.answers.Load() != before:
+	case found == nil, g.queue.answers.Load() != before:
 		g.reopen()
 		g.looking = false
 		return true

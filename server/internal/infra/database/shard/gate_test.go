@@ -261,7 +261,7 @@ func TestGateBoundsWhatWaits(t *testing.T) {
 	var wg sync.WaitGroup
 	var full atomic.Int64
 	const beyond = 100
-	for range 8 + maxWaiting + beyond {
+	for range maxInside + beyond {
 		wg.Go(func() {
 			err := s.ReadPrimary(ctx, func(*gorm.DB) error { return errors.New("there is no connection") })
 			if errors.Is(err, ErrRefused) {

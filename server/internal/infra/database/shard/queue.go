@@ -8,118 +8,104 @@ import (
 )
 
 const (
-	// maxWaiting is how many requests of this process may ever wait for a server,
-	// beyond its connections. In ordinary times 10,000 clients leave 300 at each.
-	maxWaiting = 1000
-	// maxCalm is how many may be inside, at some moment, of a server that has time.
-	maxCalm = 16
-	// minCalm is maxCalm for one that has few connections.
-	minCalm = 8
-	// rateWindow is how long answers are counted to know how many come in a time.
-	rateWindow = 250 * time.Millisecond
-	// enoughWindows are what a rate is known from. With each one less it may be
-	// wrong by so many times: a burst after a calm is no flood yet.
+	// maxInside is how many requests of this process may ever be sent to a server or
+	// wait to be. In ordinary times 10,000 clients leave 300 at each.
+	maxInside = 1000
+	// minInside may be there however slow the server is.
+	minInside = 16
+	// window is how long it is watched to know how many requests it answers in a time.
+	window = 250 * time.Millisecond
+	// enoughWindows are what that is known from. With each one less it may be
+	// wrong by so many times.
 	enoughWindows = 4
 	// recently is how long a window counts more than those before it.
 	recently = 4 * time.Second
-	windows  = int(recently / rateWindow)
+	windows  = int(recently / window)
+	// memory is for how long what was seen is remembered if nothing else is.
+	memory = time.Minute
 	// maxCuts of the queue by half are made while it is full: who waits in one that
 	// stays full helps nobody, as it is no shorter for it (RFC 8289, "bad queue").
 	maxCuts = 3
-	// memory is for how long a rate is remembered that is not confirmed.
-	memory = time.Minute
 )
 
 // queue bounds how many requests are sent to a server, or wait to be: those that,
-// at the rate at which it answered last, are answered in time. Whoever comes
-// when there are more is refused at once, not when it is too late.
+// by what it did last, are answered in time. Whoever comes when there are more
+// is refused at once, not when it is too late.
 //
-// The rate is that of a server that is kept busy: while only a few are inside,
-// nobody knows how many it could answer; nor while its connections are made, or
-// while it pauses.
+// What it can do is known without a flood, too: as much as it did in the time in
+// which it was asked, times the connections it can be asked over.
 type queue struct {
-	open int64         // connections
-	most time.Duration // that a request may be inside
-	calm atomic.Bool   // the server had time, in this window
+	most    time.Duration // that a request may be inside
+	answers atomic.Int64
+	busy    atomic.Int64 // nanoseconds that all connections were, together
+	until   atomic.Int64 // when the window ends, in nanoseconds since the Unix epoch
 
-	mu    sync.Mutex
-	at    time.Time // when the window began
-	had   int64     // answers by then
-	full  bool      // somebody was refused, in this window
-	cuts  int       // how often the queue was halved
-	rooms [windows]room
-	next  int // of rooms, the oldest
+	mu      sync.Mutex
+	began   time.Time // the window
+	had     int64     // answers by then
+	wasBusy int64
+	full    bool // somebody was refused, in this window
+	cuts    int  // how often the queue was halved
+	rooms   [windows]room
+	next    int // of rooms, the oldest
 }
 
-// room is how many are answered in time, by what was seen until then.
+// room is for how many there was, by what was seen until then.
 type room struct {
 	until  time.Time
 	inside int64
 }
 
-// calmBelow is how many are inside, at most, of a server that is not kept busy.
-func (q *queue) calmBelow() int64 { return min(maxCalm, max(minCalm, q.open)) }
-
-// always may be inside, however slow the server is.
-func (q *queue) always() int64 { return 2 * q.calmBelow() }
-
-// left takes note of how many are inside now that one has left.
-func (q *queue) left(inside int64) {
-	if inside < q.calmBelow() && !q.calm.Load() {
-		q.calm.Store(true)
-	}
-}
-
-// admits tells whether so many may be inside, if there were so many answers by now.
-func (q *queue) admits(inside int64, now time.Time, answers, turns int64, growing bool) bool {
-	if inside <= max(turns, q.always()) {
+// admits tells whether so many may be inside of a server that is asked over so many connections.
+func (q *queue) admits(inside, conns int64, now time.Time) bool {
+	few := inside <= max(conns, minInside)
+	if few && now.UnixNano() < q.until.Load() {
 		return true
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.look(now, answers, growing)
-	admits := inside <= q.limit(now)
+	q.look(conns, now)
+	admits := few || inside <= q.limit(now)
 	q.full = q.full || !admits
 	return admits
 }
 
-// look ends the window, if it has been long enough.
-func (q *queue) look(now time.Time, answers int64, growing bool) {
-	passed := now.Sub(q.at)
+// look ends the window, if it has been long enough. The caller holds mu.
+func (q *queue) look(conns int64, now time.Time) {
+	passed := now.Sub(q.began)
+	if passed < window {
+		return
+	}
+	answers, busy := q.answers.Load(), q.busy.Load()
+	// None are answered in a pause, which says nothing of what comes after it.
+	if got, asked := answers-q.had, busy-q.wasBusy; got > 0 && asked > 0 {
+		q.rooms[q.next] = room{now, int64(float64(got) * float64(conns) * float64(q.most) / float64(asked))}
+		q.next = (q.next + 1) % windows
+	}
 	switch {
 	case passed >= recently:
 		q.cuts = 0
-	case growing:
-	case passed < rateWindow:
-		return
+	case q.full:
+		q.cuts = min(q.cuts+1, maxCuts)
 	default:
-		if got := answers - q.had; got > 0 && !q.calm.Load() {
-			q.rooms[q.next] = room{now, int64(float64(got) * float64(q.most) / float64(passed))}
-			q.next = (q.next + 1) % windows
-		}
-		if q.full {
-			q.cuts = min(q.cuts+1, maxCuts)
-		} else {
-			q.cuts = max(q.cuts-1, 0)
-		}
+		q.cuts = max(q.cuts-1, 0)
 	}
-	q.at, q.had, q.full = now, answers, false
-	q.calm.Store(false)
+	q.began, q.had, q.wasBusy, q.full = now, answers, busy, false
+	q.until.Store(now.Add(window).UnixNano())
 }
 
 // limit goes by the windows that were seen recently, if they are enough, or by
-// all that are remembered.
+// all that are remembered. The caller holds mu.
 func (q *queue) limit(now time.Time) int64 {
 	fit, seen := q.fit(now, recently)
 	if seen < enoughWindows {
 		fit, seen = q.fit(now, memory)
 	}
-	all := q.open + maxWaiting
 	if seen == 0 {
-		return all
+		return maxInside
 	}
 	doubt := 1 + max(0, enoughWindows-seen)
-	return min(all, max(q.always(), int64(doubt)*fit>>q.cuts))
+	return min(maxInside, max(minInside, int64(doubt)*fit>>q.cuts))
 }
 
 // fit is the upper quartile of the windows: some are cut short by pauses, and

@@ -39,6 +39,7 @@ func TestQueueFollowsTheServer(t *testing.T) {
 					}
 					defer g.turns.done()
 					<-time.After(each)
+					g.queue.busy.Add(int64(each))
 					return nil
 				})
 			}
@@ -64,74 +65,76 @@ func TestQueueFollowsTheServer(t *testing.T) {
 		if answered.Load() < peak*95/100 {
 			t.Errorf("%d are answered, want %d", answered.Load(), peak)
 		}
-		if most := peak / 5; late.Load() > most || other.Load() > 0 { // those who came before the rate was known
+		if most := peak / 10; late.Load() > most || other.Load() > 0 { // those who came before the rate was known
 			t.Errorf("%d are refused late, want %d, %d fail in the queue", late.Load(), most, other.Load())
 		}
 	})
 }
 
-// TestQueueBearsABurst while nothing is known of the server's rate: at first,
-// while few are inside, and while connections are made. A pause changes nothing.
-func TestQueueBearsABurst(t *testing.T) {
+// TestQueueKnowsTheServer, whose answers take so long, over four connections, from few
+// as from many. A pause and a slow moment change nothing.
+func TestQueueKnowsTheServer(t *testing.T) {
 	t.Parallel()
-	const all = 8 + maxWaiting
-	q := queue{open: 8, most: time.Second}
-	at, answers := time.Now(), int64(0)
-	after := func(passed time.Duration, more int64, growing bool, want int64, when string) {
+	const conns, all = 4, maxInside
+	q := queue{most: time.Second}
+	now := time.Now()
+	sees := func(answers int64, each time.Duration) {
+		now = now.Add(window)
+		q.answers.Add(answers)
+		q.busy.Add(answers * int64(each))
+		q.look(conns, now)
+	}
+	must := func(want int64, when string) {
 		t.Helper()
-		at, answers = at.Add(passed), answers+more
-		q.look(at, answers, growing)
-		if got := q.limit(at); got != want {
+		if got := q.limit(now); got != want {
 			t.Errorf("%s %d may be inside, want %d", when, got, want)
 		}
 	}
-	after(0, 0, false, all, "at first")
+	must(all, "at first")
+	sees(1, 10*time.Millisecond)
+	must(all, "at 400 a second, at first")
+	sees(1, 10*time.Millisecond)
+	sees(1, 10*time.Millisecond)
+	must(800, "at 400 a second, soon")
 	for range windows {
-		after(rateWindow, 1, true, all, "while connections are made")
+		sees(1, 10*time.Millisecond)
+		sees(100, 10*time.Millisecond)
 	}
-	for range windows {
-		q.left(q.calmBelow() - 1)
-		after(rateWindow, 1, false, all, "while few are inside")
-	}
-	after(rateWindow, 100, false, all, "at 400 answers a second, at first")
-	after(rateWindow, 80, false, all, "at 400 answers a second, after a moment")
-	after(rateWindow, 90, false, 800, "at 400 answers a second, soon")
-	for range windows {
-		after(rateWindow, 100, false, 400, "at 400 answers a second")
-	}
-	after(rateWindow/2, 0, false, 400, "within a window")
+	must(400, "at 400 a second")
 	for range 2 * windows {
-		after(rateWindow, 0, false, 400, "in a pause")
+		sees(0, 0)
 	}
+	must(400, "in a pause")
 	for range windows {
-		q.left(q.calmBelow() - 1)
-		after(rateWindow, 1, false, 400, "after a calm")
-	}
-	for range enoughWindows - 1 {
-		after(rateWindow, 50, false, 400, "when it has been slower for a moment")
-	}
-	for range windows {
-		after(rateWindow, 50, false, 200, "when it is slower")
+		sees(1, 10*time.Millisecond)
 	}
 	for range windows * 3 / 4 {
-		after(rateWindow, 1, false, 200, "when it has been slow for seconds")
+		sees(1, time.Second)
 	}
-	after(rateWindow, 1, false, q.always(), "when it is slow")
+	must(400, "when it has been slow for a moment")
+	sees(1, time.Second)
+	must(minInside, "when it is slow")
 	for range windows/4 - 1 {
-		after(rateWindow, 100, false, q.always(), "when it has been fast for a moment")
+		sees(1, 10*time.Millisecond)
 	}
-	after(rateWindow, 100, false, 400, "when it is faster")
+	must(minInside, "when it has been fast for a moment")
+	sees(1, 10*time.Millisecond)
+	must(400, "when it is faster")
+
 	for want := int64(400); want >= 400>>maxCuts; want /= 2 {
-		if q.admits(want+1, at, answers, 1, false) || !q.admits(want, at, answers, 1, false) {
+		if q.admits(want+1, conns, now) || !q.admits(want, conns, now) {
 			t.Errorf("%d are not the most that are let in", want)
 		}
-		after(rateWindow, 100, false, max(want/2, 400>>maxCuts), "when it stays full")
+		sees(100, 10*time.Millisecond)
 	}
-	if !q.admits(60, at, answers, 60, false) {
+	must(400>>maxCuts, "when it stays full")
+	if !q.admits(60, 60, now) {
 		t.Error("who need not wait is not let in")
 	}
 	for want := int64(100); want <= 400; want *= 2 {
-		after(rateWindow, 100, false, want, "when it is full no more")
+		sees(1, 10*time.Millisecond)
+		must(want, "when it is full no more")
 	}
-	after(memory, 0, false, all, "after a long calm")
+	now = now.Add(memory)
+	must(all, "after a long calm")
 }
