@@ -8,7 +8,7 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/shmem"
 )
 
 const (
@@ -58,12 +58,9 @@ func Create(shards int, lifetime time.Duration) (*Table, *os.File, error) {
 	if shards < 1 || shards > MaxShards {
 		return nil, nil, fmt.Errorf("freshness of %d shards: want 1 to %d", shards, MaxShards)
 	}
-	f, err := newFile()
+	f, err := shmem.Create("freshness", int(unsafe.Sizeof(memory{})))
 	if err != nil {
-		return nil, nil, fmt.Errorf("shared memory: %w", err)
-	}
-	if err := f.Truncate(int64(unsafe.Sizeof(memory{}))); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("shared memory: %w", err), f.Close())
+		return nil, nil, err
 	}
 	mem, bytes, err := mapped(f)
 	if err != nil {
@@ -89,13 +86,6 @@ func CreatePrivate(shards int, lifetime time.Duration) (*Table, error) {
 // Attach maps the memory behind a file that Create made, in this process or
 // another. The file may be closed then.
 func Attach(f *os.File, shards int) (*Table, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("shared memory: %w", err)
-	}
-	if size := int64(unsafe.Sizeof(memory{})); info.Size() != size {
-		return nil, fmt.Errorf("shared memory of %d bytes, want %d: is the master another version?", info.Size(), size)
-	}
 	mem, bytes, err := mapped(f)
 	if err != nil {
 		return nil, err
@@ -110,16 +100,13 @@ func Attach(f *os.File, shards int) (*Table, error) {
 // Close gives the memory back. The other processes keep theirs.
 func (t *Table) Close() error {
 	t.mem = nil
-	if err := unix.Munmap(t.bytes); err != nil {
-		return fmt.Errorf("shared memory: %w", err)
-	}
-	return nil
+	return shmem.Unmap(t.bytes)
 }
 
 func mapped(f *os.File) (*memory, []byte, error) {
-	bytes, err := unix.Mmap(int(f.Fd()), 0, int(unsafe.Sizeof(memory{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	bytes, err := shmem.Map(f, int(unsafe.Sizeof(memory{})))
 	if err != nil {
-		return nil, nil, fmt.Errorf("map shared memory: %w", err)
+		return nil, nil, err
 	}
 	return (*memory)(unsafe.Pointer(&bytes[0])), bytes, nil
 }

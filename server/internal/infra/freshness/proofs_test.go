@@ -1,6 +1,7 @@
 package freshness
 
 import (
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func TestAttachChecksTheMemory(t *testing.T) {
 	if _, err := Attach(f, testShards+1); err == nil {
 		t.Error("attached to a table of other shards")
 	}
-	other, err := newFile()
+	other, err := os.CreateTemp(t.TempDir(), "empty")
 	if err != nil {
 		t.Fatal(err)
 	}

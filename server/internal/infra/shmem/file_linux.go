@@ -1,4 +1,4 @@
-package freshness
+package shmem
 
 import (
 	"os"
@@ -7,8 +7,7 @@ import (
 )
 
 // newFile makes a file in memory only.
-func newFile() (*os.File, error) {
-	const name = "freshness"
+func newFile(name string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)

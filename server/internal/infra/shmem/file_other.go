@@ -1,6 +1,6 @@
 //go:build !linux
 
-package freshness
+package shmem
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 )
 
 // newFile makes a file without a name, which goes with its last process.
-func newFile() (*os.File, error) {
-	f, err := os.CreateTemp("", "freshness-*")
+func newFile(name string) (*os.File, error) {
+	f, err := os.CreateTemp("", name+"-*")
 	if err != nil {
 		return nil, err
 	}
