@@ -15,6 +15,12 @@ preflight() {
     taken=$(listener "$need_port") || continue
     problems+=("Port $need_port is taken by $taken")
   done
+  local admin_port=${admin:?}
+  admin_port=${admin_port##*:}
+  if [[ -n ${1:-} && $admin_port =~ ^[0-9]+$ && $published != *" $admin_port "* ]] && taken=$(listener "$admin_port"); then
+    echo "Port $admin_port is taken by $taken. The admin port is another one now (docker compose port messenger_server 9090), unless ADMIN_ADDR names a free one" >&2
+    any_admin_port
+  fi
   local space
   space=$(free_megabytes) && [ "$space" -lt 2048 ] &&
     problems+=("Only $space MB are free where Docker keeps its data, the databases need 2048: make room, for example by  docker system prune")

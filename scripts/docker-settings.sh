@@ -31,6 +31,9 @@ seconds() {
 project=${COMPOSE_PROJECT_NAME:-messenger-clone}
 host=$(setting HOST 127.0.0.1)
 port=$(setting PORT 8080)
+admin=$(setting ADMIN_ADDR 127.0.0.1:9090)
+any_admin_port() { export ADMIN_ADDR=127.0.0.1:; } # which compose publishes the admin port on: nothing after the colon is any free one
+[ "$admin" != off ] || any_admin_port
 start_timeout=$(seconds "$(setting START_TIMEOUT 300)")
 
 # The compose file names five shards; the first so many of them are started.

@@ -73,7 +73,7 @@ check_settings() {
   for name in $(compgen -e); do
     case $name in SHARDING_* | SHARD_* | DB_WRITE_* | DB_READ_*) names+=(-e "$name") ;; esac
   done
-  { [ ! -f .env ] || cat .env; } | compose run --rm --no-deps -T --name "$project-settings" -e "HOST=$host" -e "PORT=$port" ${names[@]+"${names[@]}"} \
+  { [ ! -f .env ] || cat .env; } | compose run --rm --no-deps -T --name "$project-settings" -e "HOST=$host" -e "PORT=$port" -e "ADMIN_ADDR=$admin" ${names[@]+"${names[@]}"} \
     messenger_server sh -c "$program"
 }
 

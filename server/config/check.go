@@ -31,6 +31,9 @@ func (c *Config) check() (problems Problems) {
 	if !slices.Contains(sslModes, c.DBSSLMode) {
 		problems.add("DB_SSLMODE", "%q is not one of %s", c.DBSSLMode, strings.Join(sslModes, ", "))
 	}
+	if _, ok := portOf(c.AdminAddr); !ok && c.AdminAddr != Off {
+		problems.add("ADMIN_ADDR", "%q is not host:port, nor off", c.AdminAddr)
+	}
 	if c.RedisAddr != "" && !isAddr(c.RedisAddr) {
 		problems.add("REDIS_ADDR", "%q is not host:port", c.RedisAddr)
 	}
@@ -138,12 +141,18 @@ func sameShard(a, b string) bool {
 }
 
 func isAddr(s string) bool {
-	host, port, err := net.SplitHostPort(s)
+	port, ok := portOf(s)
+	return ok && port != 0
+}
+
+// portOf is the port in host:port; 0 asks the system for a free one, to listen on.
+func portOf(s string) (port int, ok bool) {
+	host, text, err := net.SplitHostPort(s)
 	if err != nil || host == "" {
-		return false
+		return 0, false
 	}
-	n, err := strconv.Atoi(port)
-	return err == nil && n >= 1 && n <= 65535
+	port, err = strconv.Atoi(text)
+	return port, err == nil && port >= 0 && port <= 65535
 }
 
 // isOrigin tells whether s is what a browser may send as Origin: scheme, host

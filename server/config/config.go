@@ -14,12 +14,17 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
+// Off as an address turns what would be there off.
+const Off = "off"
+
 // Config is what the environment, .env and .env.secrets say, in that order of
 // precedence, over the defaults beside the fields. A variable that is set but
 // empty counts as not set. A Config made by Load has passed every check.
 type Config struct {
 	Host string `env:"HOST" envDefault:"127.0.0.1"`
 	Port int    `env:"PORT" envDefault:"8080"` // 0 asks the system for a free port
+
+	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9090"` // metrics, for those who operate the server; Off for none
 
 	// The runtime's own variables, read here because the runtime never sees
 	// what stands in .env.

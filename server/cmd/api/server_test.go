@@ -50,7 +50,7 @@ func command(t testing.TB, settings ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Dir = t.TempDir()
 	// A login's SCRAM hashes take long under the race detector on a machine that is busy.
-	cmd.Env = append(os.Environ(), mainVariable+"=1", "HOST=127.0.0.1", "PORT=0", fmt.Sprintf("GOMAXPROCS=%d", workers), "DB_CONNECT_TIMEOUT=4s")
+	cmd.Env = append(os.Environ(), mainVariable+"=1", "HOST=127.0.0.1", "PORT=0", "ADMIN_ADDR=127.0.0.1:0", fmt.Sprintf("GOMAXPROCS=%d", workers), "DB_CONNECT_TIMEOUT=4s")
 	cmd.Env = append(cmd.Env, settings...)
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/cache"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
@@ -44,13 +45,15 @@ type Application struct {
 	sweeper      *repositories.Sweeper
 	router       *shard.Router
 	cache        *cache.Cache // nil when it is off
+	worker       *metrics.Worker
 	draining     *atomic.Bool
+	serving      atomic.Bool
 	drainTimeout time.Duration
 }
 
-// NewApplication builds it over the table that the workers share. It connects to
-// nothing yet. The caller closes it, and then the table.
-func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger) (*Application, error) {
+// NewApplication builds it over the table that the workers share, and has the worker
+// count. It connects to nothing yet. The caller closes it, and then the table.
+func NewApplication(cfg config.Config, table *freshness.Table, worker *metrics.Worker, log *slog.Logger) (*Application, error) {
 	if err := handlers.Warm(); err != nil {
 		return nil, fmt.Errorf("warm up JSON: %w", err)
 	}
@@ -58,7 +61,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	router, err := openShards(cfg, table, kept, log)
+	router, err := openShards(cfg, table, kept, worker, log)
 	if err != nil {
 		return nil, fmt.Errorf("open shards: %w", err)
 	}
@@ -89,10 +92,11 @@ func NewApplication(cfg config.Config, table *freshness.Table, log *slog.Logger)
 		AllowOrigins:   cfg.CORSAllowOrigins,
 		Log:            log,
 		Draining:       draining,
+		Observer:       worker,
 	}, handlers.NewUsers(users, cursors), handlers.NewShards(shards, draining))
 
 	return &Application{
-		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router, cache: kept,
+		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router, cache: kept, worker: worker,
 		draining: draining, drainTimeout: cfg.DrainTimeout,
 	}, nil
 }
@@ -111,6 +115,9 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 	}
 	defer chores.Wait()
 	defer stop()
+	telling, stopTelling := context.WithCancel(context.WithoutCancel(ctx)) // of its drain, too
+	chores.Go(func() { a.tell(telling) })
+	defer stopTelling()
 
 	a.router.Warm(ctx)
 	served := make(chan error, 1)
@@ -118,7 +125,7 @@ func (a *Application) Serve(ctx context.Context, ln net.Listener, started func()
 	go func() {
 		served <- a.http.Listener(tracked, fiber.ListenConfig{
 			DisableStartupMessage: true,
-			BeforeServeFunc:       func(*fiber.App) error { started(); return nil },
+			BeforeServeFunc:       func(*fiber.App) error { a.serving.Store(true); started(); return nil },
 		})
 	}()
 	select {

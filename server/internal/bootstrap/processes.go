@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
 	"time"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 )
 
@@ -37,6 +39,9 @@ var ErrRestart = prefork.ErrRestart
 // until ctx is done. It logs to w. Each time rolls yields, the master replaces
 // the workers one by one by those of the program and the settings as they are then.
 func Run(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
+	if prefork.IsCompanion() {
+		return runAdmin(ctx, w)
+	}
 	if prefork.IsWorker() {
 		err := runWorker(ctx, w)
 		if err != nil {
@@ -66,6 +71,7 @@ func runMaster(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
 	if err := checkIdentities(ctx, cfg, log); err != nil {
 		return fmt.Errorf("placement: %w", err)
 	}
+	var counts *metrics.Memory // once Share was called, which is before there are workers
 	master := &prefork.Master{
 		Addr:        cfg.Addr(),
 		Workers:     cfg.Workers,
@@ -73,8 +79,14 @@ func runMaster(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
 		Rolls:       rolls,
 		Reload:      func(ctx context.Context) (prefork.Reload, error) { return reload(ctx, cfg) },
 		StopTimeout: max(yieldTime, lameDuck+settle) + cfg.DrainTimeout + exitMargin,
-		Share:       func() (*os.File, error) { return createTable(cfg) },
-		Log:         log,
+		Share: func() (files []*os.File, err error) {
+			counts, files, err = createShared(cfg)
+			return files, err
+		},
+		Started:   func(slot int) { counts.Started(slot) },
+		Died:      func(slot int) { counts.Died(slot) },
+		Companion: cfg.AdminAddr != config.Off,
+		Log:       log,
 	}
 	return master.Run(ctx)
 }
@@ -90,33 +102,71 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 	if err := checkSchemas(ctx, cfg, log); err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	table, err := attachTable(cfg)
+	table, counts, err := attachShared(cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, table.Close()) }()
-	app, err := NewApplication(cfg, table, log)
+	defer func() { err = errors.Join(err, table.Close(), counts.Close()) }()
+	worker := counts.Worker(prefork.Slot())
+	worker.Join()
+	app, err := NewApplication(cfg, table, worker, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
-	return prefork.Serve(ctx, log, app.Serve)
-}
-
-// createTable makes the table by which the workers know what they have written.
-// A write takes at most as long as its request.
-func createTable(cfg config.Config) (*os.File, error) {
-	table, file, err := freshness.Create(len(cfg.Shards), cfg.RequestTimeout)
-	if err != nil {
-		return nil, err
+	port := 0
+	if cfg.AdminAddr != config.Off {
+		var closePprof func() error
+		if port, closePprof, err = servePprof(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closePprof()) }()
 	}
-	return file, table.Close() // the master has no use for it
+	return prefork.Serve(ctx, log, func(ctx context.Context, ln net.Listener, started func()) error {
+		return app.Serve(ctx, ln, func() {
+			worker.TakeOver(port)
+			started()
+		})
+	})
 }
 
-func attachTable(cfg config.Config) (*freshness.Table, error) {
-	file := prefork.Shared()
+// The files that the master shares with its workers, in their order.
+const (
+	tableFile = iota
+	countsFile
+)
+
+// createShared makes the table by which the workers know what they have written,
+// and the memory in which they count. A write takes at most as long as its request.
+func createShared(cfg config.Config) (*metrics.Memory, []*os.File, error) {
+	table, tableFile, err := freshness.Create(len(cfg.Shards), cfg.RequestTimeout)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := table.Close(); err != nil { // the master has no use for it
+		return nil, nil, errors.Join(err, tableFile.Close())
+	}
+	counts, countsFile, err := metrics.Create(cfg.Workers, len(cfg.Shards))
+	if err != nil {
+		return nil, nil, errors.Join(err, tableFile.Close())
+	}
+	return counts, []*os.File{tableFile, countsFile}, nil
+}
+
+func attachShared(cfg config.Config) (*freshness.Table, *metrics.Memory, error) {
+	file := prefork.Shared(tableFile)
 	defer file.Close()
-	return freshness.Attach(file, len(cfg.Shards))
+	table, err := freshness.Attach(file, len(cfg.Shards))
+	if err != nil {
+		return nil, nil, err
+	}
+	file = prefork.Shared(countsFile)
+	defer file.Close()
+	counts, err := metrics.Attach(file, cfg.Workers, len(cfg.Shards))
+	if err != nil {
+		return nil, nil, errors.Join(err, table.Close())
+	}
+	return table, counts, nil
 }
 
 // limitRuntime applies what the runtime reads from the environment only, which

@@ -15,6 +15,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 )
 
@@ -25,7 +26,7 @@ var source embed.FS
 // is a hash of the code that a master runs and of what lays out the shared memory.
 func Generation() (string, error) {
 	hash := sha256.New()
-	for _, files := range []embed.FS{source, prefork.Source, freshness.Source} {
+	for _, files := range []embed.FS{source, prefork.Source, freshness.Source, metrics.Source} {
 		err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
@@ -56,7 +57,7 @@ func reload(ctx context.Context, running config.Config) (prefork.Reload, error) 
 	if err != nil {
 		return prefork.Reload{}, err
 	}
-	news := prefork.Reload{Environ: next.Environ()}
+	news := prefork.Reload{Environ: next.Environ(), Companion: next.AdminAddr != config.Off}
 	if names := running.NeedsRestart(next); len(names) > 0 {
 		news.Restart = strings.Join(names, ", ") + " changed"
 	} else if theirs != ours {

@@ -11,6 +11,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/cache"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 // applicationName shows in pg_stat_activity whose a connection is.
@@ -19,7 +20,7 @@ const applicationName = "messenger_server"
 // openShards returns one worker's connections to every shard. All workers
 // together, each with its part, keep to the limits in cfg: with 7 workers and
 // 500 connections for writes, 71 to each shard's pooler, 497 in all.
-func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, log *slog.Logger) (*shard.Router, error) {
+func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, worker *metrics.Worker, log *slog.Logger) (*shard.Router, error) {
 	nodes, err := nodesOf(cfg)
 	if err != nil {
 		return nil, err
@@ -35,6 +36,7 @@ func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, lo
 		Log:            log,
 		Table:          table,
 		CacheMaxAge:    cfg.CacheMaxAge,
+		Observe:        func(i int, role metrics.Role) shard.Observer { return worker.Server(i, role) },
 	}
 	if kept != nil {
 		limits.Cache = kept

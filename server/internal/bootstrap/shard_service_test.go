@@ -8,6 +8,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories/repositoriestest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
@@ -24,12 +25,16 @@ func TestShardedUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := openShards(cfg, table, nil, slog.New(slog.DiscardHandler))
+		counts, err := metrics.CreatePrivate(len(cfg.Shards))
+		if err != nil {
+			t.Fatal(err)
+		}
+		router, err := openShards(cfg, table, nil, counts.Worker(0), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := errors.Join(router.Close(), table.Close(), f.Close()); err != nil {
+			if err := errors.Join(router.Close(), table.Close(), f.Close(), counts.Close()); err != nil {
 				t.Error(err)
 			}
 		})

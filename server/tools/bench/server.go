@@ -50,7 +50,7 @@ func start(ctx context.Context, dir string, program, environ []string, workers i
 	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), program[0], program[1:]...)
 	s.cmd.Dir = dir // without a .env
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.Env = append(append(os.Environ(), environ...), "HOST=127.0.0.1", "PORT="+port, fmt.Sprintf("GOMAXPROCS=%d", workers))
+	s.cmd.Env = append(append(os.Environ(), environ...), "HOST=127.0.0.1", "PORT="+port, "ADMIN_ADDR=127.0.0.1:0", fmt.Sprintf("GOMAXPROCS=%d", workers))
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func startAPI(t *testing.T) *api {
 	}
 	a := &api{cmd: exec.Command(binary), rolled: make(chan struct{}, 1)}
 	a.cmd.Dir = t.TempDir() // without a .env
-	a.cmd.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT=0", fmt.Sprintf("GOMAXPROCS=%d", testWorkers), "DB_CONNECT_TIMEOUT=4s")
+	a.cmd.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT=0", "ADMIN_ADDR=127.0.0.1:0", fmt.Sprintf("GOMAXPROCS=%d", testWorkers), "DB_CONNECT_TIMEOUT=4s")
 	out, err := a.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/bootstrap"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 // busy is how long a write may take on a machine that is busy, where everything
@@ -48,7 +49,11 @@ func startClients(t *testing.T, c *cluster, count int) *clients {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := bootstrap.NewApplication(cfg, table, slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
+	counts, err := metrics.CreatePrivate(len(cfg.Shards))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := bootstrap.NewApplication(cfg, table, counts.Worker(0), slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +71,7 @@ func startClients(t *testing.T, c *cluster, count int) *clients {
 		end()
 		l.requests.Wait()
 		stop()
-		if err := errors.Join(<-l.served, api.Close(), table.Close()); err != nil {
+		if err := errors.Join(<-l.served, api.Close(), table.Close(), counts.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -35,12 +35,19 @@ func program(role string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	if IsCompanion() {
+		return Accompany(ctx, func(ctx context.Context) error {
+			log.Info("companion", "pid", os.Getpid(), "handed", os.Getenv("HANDED"))
+			<-ctx.Done()
+			return nil
+		})
+	}
 	if !IsWorker() {
 		rolls := make(chan os.Signal, 1)
 		signal.Notify(rolls, syscall.SIGHUP)
 		m := &Master{
 			Addr: os.Getenv("ADDR"), Workers: 3, Environ: []string{"HANDED=down"}, StopTimeout: 5 * time.Second, Log: log,
-			Rolls: rolls,
+			Rolls: rolls, Companion: role == "be accompanied",
 			Reload: func(context.Context) (Reload, error) {
 				switch role {
 				case "roll to what fails":
@@ -48,7 +55,7 @@ func program(role string) error {
 				case "need a restart":
 					return Reload{Restart: "this is another time"}, nil
 				}
-				return Reload{Environ: []string{"HANDED=over"}}, nil
+				return Reload{Environ: []string{"HANDED=over"}, Companion: role == "be accompanied"}, nil
 			},
 		}
 		return m.Run(ctx)

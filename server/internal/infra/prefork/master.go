@@ -42,13 +42,19 @@ type Master struct {
 	Reload func(ctx context.Context) (Reload, error)
 	// Rolls asks for a roll, each time it yields.
 	Rolls <-chan os.Signal
-	// Share, if set, makes a file that every worker inherits: see Shared. It is
+	// Share, if set, makes the files that every worker inherits: see Shared. It is
 	// called once nobody else has the address, so after any server before.
-	Share func() (*os.File, error)
-	Log   *slog.Logger
+	Share func() ([]*os.File, error)
+	// Started and Died, if set, are told of a slot's workers: that one was started
+	// there, and that one ended that nobody had told to.
+	Started, Died func(slot int)
+	// Companion tells whether there is to be one: see Accompany.
+	Companion bool
+	Log       *slog.Logger
 
 	mu       sync.Mutex
-	shared   *os.File
+	shared   []*os.File
+	renew    chan struct{} // asks for another companion
 	slots    []*slot
 	stopping bool
 	restart  bool
@@ -59,6 +65,7 @@ type Master struct {
 // slot is one worker's place: its socket, who sits there, and, while the workers
 // are rolled, who comes next.
 type slot struct {
+	index   int
 	socket  *os.File
 	current *child
 	next    *child
@@ -83,9 +90,11 @@ func (m *Master) Run(ctx context.Context) error {
 	if err := m.open(); err != nil {
 		return err
 	}
-	if m.shared != nil {
-		defer m.shared.Close()
-	}
+	defer func() {
+		for _, file := range m.shared {
+			_ = file.Close() // ours is one copy of several
+		}
+	}()
 
 	runtime.GOMAXPROCS(m.Workers) // fasthttp starts as many workers
 	fleet := &prefork.Prefork{
@@ -100,6 +109,8 @@ func (m *Master) Run(ctx context.Context) error {
 	defer cancel()
 	stopped := make(chan struct{})
 	var others sync.WaitGroup
+	m.renew = make(chan struct{}, 1)
+	others.Go(func() { m.keepCompanion(stopped) }) // it outlives the workers
 	others.Go(func() { m.rollWhenAsked(running, cancel) })
 	others.Go(func() {
 		select {
@@ -135,7 +146,7 @@ func (m *Master) open() error {
 		if err != nil {
 			return fmt.Errorf("listener's file: %w", err)
 		}
-		m.slots = append(m.slots, &slot{socket: file})
+		m.slots = append(m.slots, &slot{index: len(m.slots), socket: file})
 	}
 	if m.Share != nil {
 		if m.shared, err = m.Share(); err != nil {
@@ -171,7 +182,7 @@ func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 	if err := m.vacate(place); err != nil {
 		return nil, err
 	}
-	c, err := m.start(place.socket, m.Environ)
+	c, err := m.start(place, m.Environ)
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +191,8 @@ func (m *Master) spawn([]*os.File) (*exec.Cmd, error) {
 	return c.cmd, nil
 }
 
-// start starts a worker on a slot's socket.
-func (m *Master) start(socket *os.File, environ []string) (*child, error) {
+// start starts a worker for a slot.
+func (m *Master) start(place *slot, environ []string) (*child, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find our executable: %w", err)
@@ -191,17 +202,17 @@ func (m *Master) start(socket *os.File, environ []string) (*child, error) {
 		return nil, fmt.Errorf("open a worker's report: %w", err)
 	}
 	cmd := exec.Command(executable, os.Args[1:]...) //nolint:gosec,noctx // it is ourselves, and ends by signal, not by context
-	cmd.Env = append(append(os.Environ(), environ...), childVariable)
+	cmd.Env = append(append(os.Environ(), environ...), childVariable, fmt.Sprintf("%s=%d", slotVariable, place.index))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{listenerFD - 3: socket, reportFD - 3: write}
-	if m.shared != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, m.shared) // as sharedFD
-	}
+	cmd.ExtraFiles = append([]*os.File{listenerFD - 3: place.socket, reportFD - 3: write}, m.shared...) // from sharedFD on
 	err = cmd.Start()
 	_ = write.Close() // the worker's copy remains
 	if err != nil {
 		_ = read.Close()
 		return nil, fmt.Errorf("start a worker: %w", err)
+	}
+	if m.Started != nil {
+		m.Started(place.index)
 	}
 	c := &child{cmd: cmd, reported: make(chan struct{}), seated: make(chan struct{})}
 	go m.await(c, read)
@@ -232,6 +243,9 @@ func (m *Master) vacate(s *slot) error {
 	}
 	wasReady := s.current.ready
 	s.current = nil
+	if m.Died != nil {
+		m.Died(s.index)
+	}
 	if wasReady {
 		return nil
 	}

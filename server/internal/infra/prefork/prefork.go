@@ -21,12 +21,15 @@ import (
 const (
 	listenerFD = 3
 	reportFD   = 4
-	sharedFD   = 5
+	sharedFD   = 5 // and following
 )
 
 // childVariable marks a worker's environment. The name is fasthttp's, which
 // Fiber reads too.
 const childVariable = "FASTHTTP_PREFORK_CHILD=1"
+
+// slotVariable tells a worker its slot's number.
+const slotVariable = "PREFORK_SLOT"
 
 // ready is what a worker reports when it serves; anything else is its reason
 // for not doing so.

@@ -25,6 +25,8 @@ const (
 type Reload struct {
 	// Environ is added to this process's environment for the new workers.
 	Environ []string
+	// Companion tells whether there is to be one from now on.
+	Companion bool
 	// Restart says why a roll is not enough; empty if it is.
 	Restart string
 }
@@ -53,8 +55,12 @@ func (m *Master) rollWhenAsked(ctx context.Context, stop func()) {
 			return
 		default:
 			m.mu.Lock()
-			m.Environ = news.Environ
+			m.Environ, m.Companion = news.Environ, news.Companion
 			m.mu.Unlock()
+			select {
+			case m.renew <- struct{}{}:
+			default: // it is asked for already
+			}
 			err = m.roll(ctx)
 		}
 		switch {
@@ -70,7 +76,7 @@ func (m *Master) rollWhenAsked(ctx context.Context, stop func()) {
 
 func (m *Master) reload(ctx context.Context) (Reload, error) {
 	if m.Reload == nil {
-		return Reload{Environ: m.Environ}, nil
+		return Reload{Environ: m.Environ, Companion: m.Companion}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -132,7 +138,7 @@ func (m *Master) startNext(s *slot) (old, next *child, err error) {
 	if m.stopping {
 		return nil, nil, errStopping
 	}
-	next, err = m.start(s.socket, m.Environ)
+	next, err = m.start(s, m.Environ)
 	if err != nil {
 		return nil, nil, err
 	}

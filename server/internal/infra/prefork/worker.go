@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 
 	"github.com/valyala/fasthttp/prefork"
@@ -44,9 +45,16 @@ func Serve(ctx context.Context, log *slog.Logger, serve func(ctx context.Context
 	return worker.ListenAndServe("")
 }
 
-// Shared returns the file that the master's Share made. A worker calls it once
-// and closes the file.
-func Shared() *os.File { return os.NewFile(sharedFD, "shared") }
+// Shared returns one of the files that the master's Share made. A worker, or the
+// companion, calls it once for each and closes the file.
+func Shared(i int) *os.File { return os.NewFile(uintptr(sharedFD+i), "shared") }
+
+// Slot is the number of this worker's slot, from 0 on. Its successors have the same,
+// and while workers are rolled it is shared by two.
+func Slot() int {
+	n, _ := strconv.Atoi(os.Getenv(slotVariable)) // the master's own number
+	return n
+}
 
 // Fail tells the master why this worker cannot start. It does nothing once
 // serve has called started.

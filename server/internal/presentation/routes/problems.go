@@ -97,8 +97,11 @@ func typeOfStatus(status int) (t *problems.Type, detail string) {
 	}
 }
 
-// answers writes the answers to failures and one log line per request.
-type answers struct{ log *slog.Logger }
+// answers writes the answers to failures, and has each request counted and logged once.
+type answers struct {
+	log      *slog.Logger
+	observer Observer
+}
 
 // logged is the middleware that answers for everything behind it.
 func (a answers) logged(c fiber.Ctx) error {
@@ -168,10 +171,11 @@ func instance(c fiber.Ctx) string {
 	return id.URN()
 }
 
-// line logs the request: its route, never its path or query, which hold
+// line counts the request and logs it: its route, never its path or query, which hold
 // personal data. Our failures are errors, the clients' are not.
 func (a answers) line(c fiber.Ctx, took time.Duration, event *requestlog.Event, err error) {
 	status := c.Response().StatusCode()
+	a.observer.Answered(c.Method(), route(c), status, took)
 	level := slog.LevelInfo
 	switch {
 	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported: // the client's method, its HTTP

@@ -22,7 +22,18 @@ type Config struct {
 	AllowOrigins   []string // whose pages may use the API from a browser; none turns CORS off
 	Log            *slog.Logger
 	Draining       *atomic.Bool // ask every client to close its connection
+	Observer       Observer     // may be nil
 }
+
+// Observer is told of every request, before it is answered. The route is a pattern
+// such as "/api/v1/users/:id", or empty where none matched.
+type Observer interface {
+	Answered(method, route string, status int, took time.Duration)
+}
+
+type unobserved struct{}
+
+func (unobserved) Answered(string, string, int, time.Duration) {}
 
 // headerLimit bounds the request line and the headers; beyond, the answer is 414 or 431.
 const headerLimit = 8 << 10
@@ -30,7 +41,10 @@ const headerLimit = 8 << 10
 // New returns the application. Every path works with and without a trailing
 // slash, and GET routes answer HEAD.
 func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App {
-	answers := answers{log: cfg.Log}
+	answers := answers{log: cfg.Log, observer: unobserved{}}
+	if cfg.Observer != nil {
+		answers.observer = cfg.Observer
+	}
 	app := fiber.New(fiber.Config{
 		AppName:        "messenger_server",
 		CaseSensitive:  true,

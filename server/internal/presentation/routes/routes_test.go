@@ -67,6 +67,7 @@ type bundle struct {
 	storage  *storage
 	draining *atomic.Bool
 	log      *bytes.Buffer
+	observed *observed
 	ada      entities.User
 }
 
@@ -87,6 +88,7 @@ func setup(t testing.TB, origins ...string) *bundle {
 		}}},
 		draining: new(atomic.Bool),
 		log:      new(bytes.Buffer),
+		observed: new(observed),
 		ada:      entities.User{ID: adaID, Name: "Ada", Email: "ada@example.com", CreatedAt: clock(), UpdatedAt: clock(), Version: 1},
 	}
 	if err := b.storage.Create(t.Context(), b.ada); err != nil {
@@ -102,6 +104,7 @@ func setup(t testing.TB, origins ...string) *bundle {
 		AllowOrigins:   origins,
 		Log:            slog.New(slog.NewJSONHandler(b.log, nil)),
 		Draining:       b.draining,
+		Observer:       b.observed,
 	}, handlers.NewUsers(users, handlers.NewCursors([]byte("key of these tests"))), handlers.NewShards(shards, b.draining))
 	return b
 }

@@ -62,7 +62,7 @@ var errAlone = errors.New("to be sent alone")
 // do has in sent to the server: alone, by that function, or together with others.
 func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context) (O, error)) (out O, err error) {
 	if b.gate.shut.Load() {
-		return out, b.gate.away
+		return out, b.gate.refuse()
 	}
 	if err := b.gate.admit(); err != nil {
 		return out, err
@@ -89,6 +89,7 @@ func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context
 		return out, err
 	case c.lead:
 		defer b.sent()
+		b.gate.observer.Sent(1)
 		return alone(ctx)
 	case errors.Is(c.err, errAlone):
 		return alone(ctx)
@@ -191,6 +192,7 @@ func (b *batcher[I, O]) send(ctx context.Context, calls []*call[I, O]) {
 	for i, c := range calls {
 		ins[i] = c.in
 	}
+	b.gate.observer.Sent(len(ins))
 	results, err := b.together(ctx, ins)
 	switch {
 	case err == nil:

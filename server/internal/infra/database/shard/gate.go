@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 // ErrRefused marks a request that was not sent, because the server does not
@@ -53,6 +55,7 @@ type gate struct {
 	callers  atomic.Int64  // requests that wait for an answer, or to be sent
 	logins   logins        // of the pool
 	all      *atomic.Int64 // answers of all servers to this process
+	observer Observer
 
 	shut    atomic.Bool
 	mu      sync.Mutex // held to shut, to open, and to begin and end looking
@@ -67,7 +70,7 @@ type gate struct {
 // usually, and of which as many connections are held as open says.
 func newGate(shard, server string, open int, time, patience time.Duration, look func(context.Context) error, all *atomic.Int64, log *slog.Logger, tasks *tasks) *gate {
 	g := &gate{
-		log: log.With("shard", shard, "server", server), look: look, all: all,
+		log: log.With("shard", shard, "server", server), look: look, all: all, observer: unobserved{},
 		open: int64(open), queue: queue{most: time / 2}, ample: time / 2, spare: time / 5, patience: patience, tasks: tasks,
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
@@ -80,6 +83,7 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 func (g *gate) admit() error {
 	if !g.queue.admits(g.callers.Add(1), g.turns.given.Load(), time.Now()) {
 		g.leave()
+		g.observer.Asked(metrics.QueueFull, 0)
 		return g.full
 	}
 	return nil
@@ -102,7 +106,7 @@ func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) er
 func (g *gate) pass(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
 	since := g.now()
 	for attempt := 1; ; attempt++ {
-		again, err := g.try(ctx, since, func() error { return g.onConn(ctx, pool, ask) })
+		again, err := g.try(ctx, since, func() error { return g.onConn(ctx, since.at, pool, ask) })
 		if !again || attempt == maxAttempts {
 			return err
 		}
@@ -121,9 +125,10 @@ func (g *gate) now() beginning { return beginning{time.Now(), g.queue.answers.Lo
 // and the request had better be tried again.
 func (g *gate) try(ctx context.Context, since beginning, ask func() error) (again bool, err error) {
 	if g.shut.Load() {
-		return false, g.away
+		return false, g.refuse()
 	}
 	err = ask()
+	g.observer.Asked(outcomeOf(ctx, err), time.Since(since.at))
 	var unsent notSent
 	again = errors.Is(err, driver.ErrBadConn)
 	switch {
@@ -147,13 +152,19 @@ func (g *gate) try(ctx context.Context, since beginning, ask func() error) (agai
 	return again && ctx.Err() == nil, err
 }
 
+// refuse counts a request that is not sent because the gate is shut.
+func (g *gate) refuse() error {
+	g.observer.Asked(metrics.GateShut, 0)
+	return g.away
+}
+
 // isSlow tells an attempt that took too long from one that was refused.
 func isSlow(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-func (g *gate) onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+func (g *gate) onConn(ctx context.Context, since time.Time, pool *gorm.DB, ask func(*gorm.DB) error) error {
 	if err := g.turn(ctx); err != nil {
 		return err
 	}
@@ -167,10 +178,11 @@ func (g *gate) onConn(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) err
 		return notSent{err}
 	}
 	defer conn.Close() // back to the pool
+	asked := time.Now()
+	g.observer.Waited(asked.Sub(since))
 	session := pool.Session(&gorm.Session{NewDB: true, Context: ctx})
 	session.Statement.ConnPool = conn
-	since := time.Now()
-	defer func() { g.queue.busy.Add(int64(time.Since(since))) }()
+	defer func() { g.queue.busy.Add(int64(time.Since(asked))) }()
 	return ask(session)
 }
 

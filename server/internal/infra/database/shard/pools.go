@@ -15,6 +15,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 const (
@@ -40,6 +41,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	s.primaryGate = newGate(node.Name, fromPrimary, limits.WriteOpen, limits.RequestTimeout, limits.RequestTimeout, func(ctx context.Context) error {
 		return lookAt(ctx, node.Primary, admit, commitSomething)
 	}, answers, limits.Log, tasks)
+	s.primaryGate.observer = limits.observer(index, metrics.Primary)
 	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, s.primaryGate.turns, tasks,
 		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 			if limits.Table.Outdated(index) { // the pooler was pointed back, under the connection: a new one is refused
@@ -56,6 +58,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	s.replicaGate = newGate(node.Name, fromReplica, limits.ReadOpen, limits.ReadTimeout, limits.RequestTimeout, func(ctx context.Context) error {
 		return lookAt(ctx, node.Replica, admit, "SELECT 1")
 	}, answers, limits.Log, tasks)
+	s.replicaGate.observer = limits.observer(index, metrics.Replica)
 	discard := limits.Table.Discard(index)
 	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, s.replicaGate.turns, tasks,
 		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {

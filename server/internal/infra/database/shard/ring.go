@@ -71,6 +71,17 @@ func (r *Ring) Owner(key string) string {
 	return r.names[r.owners[i]]
 }
 
+// Shares returns what part of all keys each shard owns. They add up to 1.
+func (r *Ring) Shares() map[string]float64 {
+	shares := make(map[string]float64, len(r.names))
+	before := r.points[len(r.points)-1]
+	for i, p := range r.points {
+		shares[r.names[r.owners[i]]] += float64(p-before) / (1 << 64) // wraps around the end, as the ring does
+		before = p
+	}
+	return shares
+}
+
 // point reads the key through a buffer on the stack: md5.Sum(([]byte)(key))
 // would allocate for a key of more than 32 bytes, which a UUID's text is.
 func point(key string) uint64 {

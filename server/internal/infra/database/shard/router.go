@@ -13,6 +13,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 // Node says where one shard's servers are.
@@ -37,6 +38,15 @@ type Limits struct {
 	// Cache, if set, has copies of records, which count for CacheMaxAge at most.
 	Cache       Cache
 	CacheMaxAge time.Duration
+	// Observe returns who is told of what is asked of a server; it may be nil.
+	Observe func(shard int, role metrics.Role) Observer
+}
+
+func (l Limits) observer(shard int, role metrics.Role) Observer {
+	if l.Observe == nil {
+		return unobserved{}
+	}
+	return l.Observe(shard, role)
 }
 
 // Shard is one shard's connections. Everything is written to, and what must be

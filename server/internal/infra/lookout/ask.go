@@ -1,0 +1,82 @@
+package lookout
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
+)
+
+// serverFound is what a database said of itself.
+type serverFound struct {
+	replica           bool
+	wal               int64 // written, or replayed by a replica; in bytes
+	users             int64 // about
+	connections       int64
+	commits, rollback int64
+
+	// Of the slot that keeps WAL for the replica; of a primary.
+	slotStatus   string // as in pg_replication_slots, or missing
+	slotActive   bool
+	slotRetained int64
+	slotMost     int64 // -1 is without end
+}
+
+// serverQuery asks all of it in one round trip, of what the server's role may see
+// and what costs nothing. How many users there are is what the statistics say:
+// those of a primary count each change, but begin anew after a crash.
+const serverQuery = `
+SELECT pg_is_in_recovery(),
+       (CASE WHEN pg_is_in_recovery() THEN coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)
+             ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') END)::bigint,
+       coalesce((SELECT sum(CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE greatest(c.reltuples, 0) END)
+                   FROM pg_partition_tree(to_regclass('users')) AS t
+                   JOIN pg_class AS c ON c.oid = t.relid
+                   LEFT JOIN pg_stat_user_tables AS s ON s.relid = c.oid
+                  WHERE t.isleaf), 0)::bigint,
+       d.numbackends::bigint, d.xact_commit, d.xact_rollback,
+       coalesce(s.wal_status, 'missing'), coalesce(s.active, false),
+       (CASE WHEN pg_is_in_recovery() THEN 0 ELSE coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0) END)::bigint,
+       pg_size_bytes(current_setting('max_slot_wal_keep_size'))
+  FROM pg_stat_database AS d LEFT JOIN pg_replication_slots AS s ON s.slot_name = $1
+ WHERE d.datname = current_database()`
+
+func askServer(name string) func(context.Context, *pgx.Conn) (serverFound, error) {
+	slot := shard.SlotName(name)
+	return func(ctx context.Context, conn *pgx.Conn) (f serverFound, err error) {
+		err = conn.QueryRow(ctx, serverQuery, slot).Scan(&f.replica, &f.wal, &f.users, &f.connections, &f.commits, &f.rollback,
+			&f.slotStatus, &f.slotActive, &f.slotRetained, &f.slotMost)
+		return f, err
+	}
+}
+
+// poolerFound is what a PgBouncer said of the pool of the shard's database.
+type poolerFound map[string]int64
+
+// askPooler adds up the numbers of SHOW POOLS, by their columns' names: versions differ.
+func askPooler(ctx context.Context, conn *pgx.Conn) (poolerFound, error) {
+	rows, err := conn.Query(ctx, "SHOW POOLS")
+	if err != nil {
+		return nil, fmt.Errorf("SHOW POOLS: %w", err)
+	}
+	defer rows.Close()
+	f := poolerFound{}
+	for rows.Next() {
+		raw := rows.RawValues() // as text
+		for i, field := range rows.FieldDescriptions() {
+			if field.Name == "database" && string(raw[i]) == "pgbouncer" { // its console's own
+				break
+			}
+			if n, err := strconv.ParseInt(string(raw[i]), 10, 64); err == nil {
+				f[field.Name] += n
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("SHOW POOLS: %w", err)
+	}
+	return f, nil
+}
