@@ -35,6 +35,8 @@ func outcomeOf(ctx context.Context, err error) metrics.Outcome {
 		return metrics.Answered
 	case isReply(err):
 		return metrics.Refused
+	case errors.Is(err, ErrRefused): // its turn came too late
+		return metrics.QueueFull
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return metrics.Canceled
 	case ctx.Err() != nil:
