@@ -10,7 +10,7 @@ help: ## this list
 	  /^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Infrastructure
-.PHONY: up down down-clean ps stats logs logs-all
+.PHONY: up down down-clean ps stats monitoring logs logs-all
 up: ## start 5 shards, their replicas and PgBouncers, and Redis
 	$(stack) up
 down: ## stop everything; data stays
@@ -21,6 +21,8 @@ ps: ## what runs, where, in which role
 	$(stack) ps
 stats: ## CPU, memory and network of every service
 	$(stack) stats
+monitoring: ## Prometheus with alerts (and Grafana, in Docker) beside what runs
+	$(stack) monitoring
 logs: ## the API's log (follows in a terminal)
 	$(stack) logs
 logs-all: ## every service's log (follows in a terminal)

@@ -135,6 +135,13 @@ listening() {
   printf '%-13s 127.0.0.1:%s\n' primaries "$(ports 5440)" replicas "$(ports 5450)" PgBouncers "$(ports 6430)" Redis 6379
 }
 
+# monitoring: Prometheus and Grafana beside the server.
+monitoring() {
+  require_server
+  step starting 'Prometheus and Grafana (the first time fetches them)' compose --profile monitoring up -d --no-deps prometheus grafana
+  printf '%-13s http://%s\n' Prometheus "$(setting PROMETHEUS_ADDR 127.0.0.1:9091)" Grafana "$(setting GRAFANA_ADDR 127.0.0.1:3000)/d/messenger"
+}
+
 # ports FIRST: of all shards.
 ports() { [ "$shards" = 1 ] && echo "$1" || echo "$1-$(($1 + shards - 1))"; }
 
@@ -307,7 +314,7 @@ build_tests() {
 }
 
 case ${1:-} in
-  up | dev | restart | rebuild | stats) "$1" ;;
+  up | dev | restart | rebuild | stats | monitoring) "$1" ;;
   down) down ;;
   down-clean) down_clean ;;
   ps) show_services ;;

@@ -2,8 +2,8 @@
 # native-deps.sh COMMAND: makes sure that what the native runtime needs is installed.
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
-# offers that). loadtest: only Maven and a JDK. bench: also wrk and pgbench. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv,
-# for Schemathesis; for CI Maven; for CI and test-long wrk and pgbench. On Debian and
+# offers that). loadtest: only Maven and a JDK. bench: also wrk and pgbench. monitoring: also Prometheus. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv,
+# for Schemathesis; for CI Maven; for CI and test-long wrk, pgbench and Prometheus. On Debian and
 # Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -45,6 +45,7 @@ if [ "$(uname -s)" = Darwin ]; then
   if [ "$1" = loadtest ]; then packages=$(gatling brew | xargs); else packages=$(missing brew | xargs); fi
   case $1 in test* | lint) has shellcheck || packages+=' shellcheck' ;; esac
   [ "$1" != bench ] || has wrk || packages+=' wrk' # pgbench comes with libpq
+  [ "$1" != monitoring ] || has prometheus || packages+=' prometheus'
   [ -z "$packages" ] || die "Missing on this Mac. Run:  brew install $packages$([[ $packages != *libpq* ]] || echo ' && brew link --force libpq')"
   exit 0
 fi
@@ -62,6 +63,11 @@ esac
 if [[ $1 = bench || $1 = test* && (-n ${CI:-} || $1 = test-long) ]]; then
   has wrk || packages+=' wrk'
   pgbench --version >/dev/null 2>&1 || packages+=' postgresql-contrib'
+fi
+
+# The same of Prometheus, and of its tool that tests the alerts.
+if [[ $1 = monitoring || $1 = test* && (-n ${CI:-} || $1 = test-long) ]]; then
+  has prometheus && has promtool || packages+=' prometheus'
 fi
 
 if ! has apt-get; then
@@ -114,7 +120,7 @@ if ! { apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$l
 fi
 for p; do
   case $p in
-    pgbouncer | redis-server | supervisor)
+    pgbouncer | redis-server | supervisor | prometheus)
       if command -v systemctl >/dev/null; then systemctl disable "$p" >/dev/null 2>&1 || true; fi
       if command -v update-rc.d >/dev/null; then update-rc.d "$p" disable >/dev/null 2>&1 || true; fi
       ;;

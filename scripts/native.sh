@@ -10,7 +10,7 @@ case $command in loadtest*) # needs Maven, and no Go
   ;;
 esac
 case $command in
-  up | dev | bench | test | test-long | test-coverage | lint) scripts/native-deps.sh "$command" ;;
+  up | dev | monitoring | bench | test | test-long | test-coverage | lint) scripts/native-deps.sh "$command" ;;
   *) scripts/native-deps.sh tools ;;
 esac
 
@@ -35,7 +35,7 @@ from=$(absolute "${FROM:-}")
 
 cd server
 case $command in
-  up | down | down-clean | ps | stats | logs | logs-all | dev | restart | rebuild) exec ../.build/cluster "$command" ;;
+  up | down | down-clean | ps | stats | monitoring | logs | logs-all | dev | restart | rebuild) exec ../.build/cluster "$command" ;;
   db-shell) exec ../.build/cluster db-shell "${SHARD:-0}" ;;
   failover)
     [ -n "${SHARD:-}" ] || { echo 'SHARD is missing: which one?  make failover SHARD=0' >&2; exit 2; }

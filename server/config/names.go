@@ -12,6 +12,7 @@ import (
 // share our files, so we must know them; the server has no use for them.
 var launcherNames = []string{
 	"RUNTIME", "STATE_DIR", "POSTGRES_BIN", "POSTGRES_PASSWORD", "DB_REPLICATION_PASSWORD", "START_TIMEOUT",
+	"PROMETHEUS_ADDR", "GRAFANA_ADDR",
 }
 
 // ownPrefixes begin names that can only be meant for us, so that a misspelt one

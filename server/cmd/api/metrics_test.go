@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,24 @@ func TestMetrics(t *testing.T) {
 			}
 			return nil
 		})
+	})
+	t.Run("are all that alerts and the dashboard ask for", func(t *testing.T) {
+		found, asked := scrape(t, admin), 0
+		for _, file := range []string{"rules.yml", "grafana/dashboards/messenger.json"} {
+			text, err := os.ReadFile("../../../monitoring/" + file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range regexp.MustCompile(`\b(messenger|process)_[a-z_]+[a-z]`).FindAllString(string(text), -1) {
+				asked++
+				if found[name] == nil && found[regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")] == nil {
+					t.Errorf("%s asks for %s, which there is not", file, name)
+				}
+			}
+		}
+		if asked < 50 {
+			t.Errorf("only %d names found", asked)
+		}
 	})
 	t.Run("please promtool", func(t *testing.T) { checkMetrics(t, admin) })
 	t.Run("outlive a worker", func(t *testing.T) {

@@ -22,6 +22,8 @@ func TestCluster(t *testing.T) {
 	c := startTestCluster(t, 1)
 	primary, replica := c.primaries()[0], c.replicas()[0]
 
+	t.Run("Prometheus is one of its processes, once it was asked for", func(t *testing.T) { testMonitoring(t, c) })
+
 	t.Run("up twice is harmless", func(t *testing.T) {
 		before := mustRunning(t, c)
 		mustUp(t, c)

@@ -38,7 +38,7 @@ func (c *cluster) downClean(ctx context.Context) error {
 	if err := c.down(ctx); err != nil {
 		return err
 	}
-	for _, name := range []string{"data", "conf", "log", "run", "shards", "lock"} {
+	for _, name := range []string{"data", "conf", "log", "run", "shards", "lock", prometheusName} {
 		if err := os.RemoveAll(c.path(name)); err != nil {
 			return err
 		}

@@ -169,6 +169,10 @@ func (c *cluster) supervisorConf(withAPI bool) ([]byte, error) {
 	if withAPI {
 		c.apiSection(&b)
 	}
+	if fileExists(c.monitoringConf()) {
+		b.WriteString("\n[include]\n")
+		section(&b, "files", c.monitoringConf())
+	}
 	return b.Bytes(), nil
 }
 

@@ -33,6 +33,7 @@ const usage = `usage: cluster COMMAND
   restore DIR   put the backup in DIR in the databases' place (asks first; YES=1 answers)
   fault kill|freeze|thaw SERVICE
                 what make chaos does to a service, or to one worker of the API
+  monitoring    start Prometheus beside what runs
   failover I    promote shard I's replica and make its primary the replica (ACCEPT_LOSS=1 after a loss)
   containers failover I | finish
                 the same in Docker, called by scripts/docker-failover.sh; finish goes on with those that were interrupted
@@ -145,6 +146,8 @@ func run(ctx context.Context, args []string) error {
 			return errUsage
 		}
 		return c.locked(ctx, func(ctx context.Context) error { return c.withoutAPI(ctx, args[2:]) })
+	case "monitoring":
+		return c.locked(ctx, c.monitoring)
 	case "failover":
 		if len(args) != 2 {
 			return errUsage

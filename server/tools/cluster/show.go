@@ -60,10 +60,14 @@ func (c *cluster) ps(ctx context.Context) error {
 		states[p.program()] = p
 	}
 	addrs := c.addrs()
-	addrs[apiName] = c.cfg.Addr()
+	addrs[apiName], addrs[prometheusName] = c.cfg.Addr(), c.prometheusAddr()
+	names := append(c.names(), apiName)
+	if _, known := states[prometheusName]; known {
+		names = append(names, prometheusName)
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "SERVICE\tSTATE\tPID\tADDRESS\tROLE\tUPTIME")
-	for _, name := range append(c.names(), apiName) {
+	for _, name := range names {
 		p, known := states[name]
 		if !known {
 			p = process{state: "STOPPED"}
@@ -88,6 +92,8 @@ func (c *cluster) role(ctx context.Context, name string, p process) string {
 		return "api"
 	case name == redisName:
 		return "cache"
+	case name == prometheusName:
+		return "monitoring"
 	case index < 0:
 		return "pooler"
 	case p.pid == 0:
@@ -113,7 +119,7 @@ func (c *cluster) role(ctx context.Context, name string, p process) string {
 func (c *cluster) logs(ctx context.Context, names ...string) error {
 	args := []string{"-n", "100"}
 	if len(names) == 0 {
-		names = append(c.names(), apiName)
+		names = append(c.names(), apiName, prometheusName)
 		args = []string{"-n", "10"}
 	}
 	if term.IsTerminal(int(os.Stdout.Fd())) {

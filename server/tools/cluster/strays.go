@@ -53,7 +53,7 @@ func (c *cluster) strays(ctx context.Context) ([]*ps.Process, error) {
 	}
 	text, _ := os.ReadFile(c.redisPIDFile()) // there is none before the first start
 	redis, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32)
-	programs := []string{"postgres", "pgbouncer", "redis-server", "supervisord"}
+	programs := []string{"postgres", "pgbouncer", "redis-server", "supervisord", prometheusName}
 	return slices.DeleteFunc(all, func(p *ps.Process) bool {
 		words, err := p.CmdlineSliceWithContext(ctx)
 		if err != nil || len(words) == 0 {

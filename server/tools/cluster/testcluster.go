@@ -174,7 +174,7 @@ func testSettings(dir string, shards int) (map[string]string, error) {
 			_ = l.Close()
 		}
 	}()
-	names := []string{"REDIS_ADDR", "ADMIN_ADDR"}
+	names := []string{"REDIS_ADDR", "ADMIN_ADDR", "PROMETHEUS_ADDR"}
 	for i := range shards {
 		for _, role := range []string{"WRITE", "PRIMARY", "REPLICA"} {
 			names = append(names, fmt.Sprintf("SHARD_%d_%s_ADDR", i, role))
