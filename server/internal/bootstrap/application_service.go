@@ -72,7 +72,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, worker *metrics.W
 
 	repo := repositories.NewShardedUsers(router, cfg.RequestTimeout/2) // the other half is the primary's
 	users := services.NewUsers(repo, repo.NewID, time.Now, cfg.IdempotencyTTL)
-	shards := services.NewShards(repo, router, services.SharedAnswers{
+	shards := services.NewShards(repo, router, router, services.SharedAnswers{
 		MaxAge:       cfg.StatsMaxAge,
 		CountTimeout: cfg.RequestTimeout,
 		ProbeTimeout: cfg.DBConnectTimeout,

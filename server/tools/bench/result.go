@@ -20,7 +20,7 @@ import (
 const (
 	steadyAlone  = "get at a constant rate"
 	steadyBeside = "get at a constant rate, beside stats"
-	steadyStats  = "stats, 20/s beside it"
+	steadyStats  = "stats, 50/s beside it"
 )
 
 // measurement is what one run of a load came to.

@@ -5,6 +5,7 @@ import "context"
 type (
 	strongKey  struct{}
 	lenientKey struct{}
+	patientKey struct{}
 )
 
 // WithStrong returns a context whose reads, of lists and counts too, see
@@ -29,4 +30,16 @@ func WithLenient(ctx context.Context) context.Context {
 func IsLenient(ctx context.Context) bool {
 	lenient, _ := ctx.Value(lenientKey{}).(bool)
 	return lenient
+}
+
+// WithPatience returns a context whose reads across shards ask one after the
+// other: nobody waits for them, and others are to notice little of them.
+func WithPatience(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patientKey{}, true)
+}
+
+// IsPatient tells whether ctx is from WithPatience.
+func IsPatient(ctx context.Context) bool {
+	patient, _ := ctx.Value(patientKey{}).(bool)
+	return patient
 }

@@ -33,6 +33,7 @@ type memory struct {
 	lease    atomic.Uint64
 	_        [7]uint64
 	shard    [MaxShards]shardState
+	counts   counts
 	marks    [1 << slotBits]mark
 }
 

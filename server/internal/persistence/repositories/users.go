@@ -108,6 +108,9 @@ func (r *ShardedUsers) ask(ctx context.Context, what string, which []int, gaps [
 	requestlog.From(ctx).Shard("all")
 	lenient := repositories.IsLenient(ctx)
 	group, ctx := errgroup.WithContext(ctx)
+	if repositories.IsPatient(ctx) {
+		group.SetLimit(1)
+	}
 	for _, i := range which {
 		s := r.router.All()[i]
 		group.Go(func() error {

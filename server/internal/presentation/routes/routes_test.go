@@ -61,6 +61,16 @@ func (s *storage) CountPerShard(ctx context.Context) (entities.ShardCounts, erro
 
 func (s *storage) Probe(context.Context, time.Duration) []entities.ShardHealth { return s.shards }
 
+// unshared is a board of a process that is alone.
+type unshared struct{}
+
+func (unshared) Counts() (counts entities.ShardCounts, age time.Duration, ok bool) {
+	return counts, 0, false
+}
+func (unshared) KeepCounts(entities.ShardCounts) {}
+func (unshared) MayCount(time.Duration) bool     { return true }
+func (unshared) HasFailed()                      {}
+
 // bundle is an application over a storage, and what it logged.
 type bundle struct {
 	app      *fiber.App
@@ -95,7 +105,7 @@ func setup(t testing.TB, origins ...string) *bundle {
 		t.Fatal(err)
 	}
 	users := services.NewUsers(b.storage, b.storage.NewID, clock, time.Hour)
-	shards := services.NewShards(b.storage, b.storage, services.SharedAnswers{
+	shards := services.NewShards(b.storage, b.storage, unshared{}, services.SharedAnswers{
 		MaxAge: time.Second, CountTimeout: time.Second, ProbeTimeout: time.Second,
 	}, clock)
 	b.app = New(Config{
