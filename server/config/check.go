@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -38,6 +39,7 @@ func (c *Config) check() (problems Problems) {
 		problems.add("REDIS_ADDR", "%q is not host:port", c.RedisAddr)
 	}
 	problems = append(problems, c.checkCache()...)
+	problems = append(problems, c.checkRates()...)
 	for i, origin := range c.CORSAllowOrigins {
 		c.CORSAllowOrigins[i] = strings.TrimSpace(origin)
 		if !isOrigin(c.CORSAllowOrigins[i]) {
@@ -62,6 +64,27 @@ func (c *Config) checkCache() (problems Problems) {
 		problems.add("CACHE_SIZE", "must be between %dMiB, 1MiB for each worker and one more, and %dMiB, a quarter of GOMEMLIMIT", least>>20, most>>20)
 	}
 	return problems
+}
+
+// checkRates wants whole seconds, which is what clients are told.
+func (c *Config) checkRates() (problems Problems) {
+	if r := c.RateLimit; r != (Rate{}) && (r.Count < 1 || r.Per < time.Second || r.Per > 24*time.Hour || r.Per%time.Second != 0) {
+		problems.add("RATE_LIMIT", "must be 1 request or more in a time from 1s to 24h, in whole seconds")
+	}
+	for i, text := range c.TrustedProxies {
+		c.TrustedProxies[i] = strings.TrimSpace(text)
+		if _, err := parseNetwork(c.TrustedProxies[i]); err != nil {
+			problems.add("TRUSTED_PROXIES", "%q is not an address such as 192.0.2.7 or a network such as 10.0.0.0/8", text)
+		}
+	}
+	return problems
+}
+
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr.Unmap().Prefix(addr.Unmap().BitLen())
+	}
+	return netip.ParsePrefix(text)
 }
 
 // checkPools makes sure that every worker gets at least one connection.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"reflect"
 	"strconv"
@@ -59,6 +60,8 @@ type Config struct {
 	IdleTimeout      time.Duration `env:"IDLE_TIMEOUT" envDefault:"60s"`
 	BodyLimit        Bytes         `env:"BODY_LIMIT" envDefault:"64KiB"`
 	CORSAllowOrigins []string      `env:"CORS_ALLOW_ORIGINS"`            // whose pages may use the API from a browser
+	RateLimit        Rate          `env:"RATE_LIMIT"`                    // requests of one client, all workers together
+	TrustedProxies   []string      `env:"TRUSTED_PROXIES"`               // whose X-Forwarded-For is believed
 	StatsMaxAge      time.Duration `env:"STATS_MAX_AGE" envDefault:"1s"` // of counts and probes shared between requests
 
 	IdempotencyTTL time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h"` // how long an Idempotency-Key is remembered
@@ -152,6 +155,16 @@ func (c *Config) fitIdleConns(values map[string]string) {
 // Addr is where the API listens.
 func (c Config) Addr() string {
 	return net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+}
+
+// ProxyNetworks is TrustedProxies, as networks.
+func (c Config) ProxyNetworks() (list []netip.Prefix) {
+	for _, text := range c.TrustedProxies {
+		if network, err := parseNetwork(text); err == nil { // it is: see check
+			list = append(list, network)
+		}
+	}
+	return list
 }
 
 // PerWorker is one worker's part of a limit that counts for all of them

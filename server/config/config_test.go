@@ -112,6 +112,10 @@ func TestProblems(t *testing.T) {
 		{"no Redis", []string{"REDIS_URL=localhost:6379"}, []string{"REDIS_URL: is not redis://host:port"}},
 		{"a secret in a wrong URL", []string{"REDIS_URL=redis://:hunter2@host:6379/first"}, []string{"REDIS_URL: is not redis://host:port"}},
 		{"cache of all memory", []string{"REDIS_URL=redis://localhost", "GOMEMLIMIT=256MiB"}, []string{"CACHE_SIZE: must be between 8MiB, 1MiB for each worker and one more, and 64MiB"}},
+		{"rates", []string{"RATE_LIMIT=often"}, []string{`RATE_LIMIT: "often" is not a number of requests in a time, such as 1000/1m`}},
+		{"rate of nothing", []string{"RATE_LIMIT=0/1m"}, []string{"RATE_LIMIT: must be 1 request or more"}},
+		{"rate of a moment", []string{"RATE_LIMIT=5/1500ms"}, []string{"RATE_LIMIT: must be"}},
+		{"proxies", []string{"TRUSTED_PROXIES=10.0.0.0/8, proxy.example.com,1.2.3.4"}, []string{`TRUSTED_PROXIES: " proxy.example.com" is not an address`}},
 		{"zero times", []string{"DRAIN_TIMEOUT=0s", "STATS_MAX_AGE=-1s"}, []string{"DRAIN_TIMEOUT: must be", "STATS_MAX_AGE: must be"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -157,6 +161,20 @@ func TestRedisURLs(t *testing.T) {
 	}
 	if cfg := mustLoad(t, "CACHE_SIZE=80MiB"); cfg.CachePerProcess() != 10<<20 {
 		t.Errorf("one of 7 workers keeps %d bytes, want 10 MiB: one more may be rolled", cfg.CachePerProcess())
+	}
+}
+
+func TestRates(t *testing.T) {
+	t.Parallel()
+	if got, want := mustLoad(t, "RATE_LIMIT=1000/1m").RateLimit, (Rate{1000, time.Minute}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := mustLoad(t).RateLimit; got != (Rate{}) {
+		t.Errorf("got %+v, want no limit", got)
+	}
+	cfg := mustLoad(t, "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32,::1")
+	if got, want := fmt.Sprint(cfg.ProxyNetworks()), "[10.0.0.0/8 192.0.2.7/32 2001:db8::/32 ::1/128]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

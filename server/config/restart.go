@@ -10,6 +10,7 @@ import (
 // agree on with those before and after them.
 var masterSettings = []string{
 	"HOST", "PORT", "GOMAXPROCS", "SHARDING_ENABLED", "SHARDING_COUNT", "REQUEST_TIMEOUT", "DRAIN_TIMEOUT",
+	"RATE_LIMIT",
 }
 
 // NeedsRestart lists the settings that differ in next and that new workers alone

@@ -70,6 +70,27 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Rate is so many in a time, as "1000/1m"; nothing is no limit.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Rate) UnmarshalText(text []byte) error {
+	count, per, _ := strings.Cut(string(text), "/")
+	n, err := strconv.ParseUint(count, 10, 31)
+	if err != nil {
+		return errSyntax
+	}
+	d, err := time.ParseDuration(per)
+	if err != nil {
+		return errSyntax
+	}
+	*r = Rate{int(n), d}
+	return nil
+}
+
 // GCPercent is GOGC: a percentage, or GCOff.
 type GCPercent int
 
@@ -95,6 +116,8 @@ func syntax(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[Bytes]():
 		return "an amount of memory such as 4GiB, 512MiB or off"
+	case reflect.TypeFor[Rate]():
+		return "a number of requests in a time, such as 1000/1m"
 	case reflect.TypeFor[GCPercent]():
 		return "a percentage above 0 or off"
 	case reflect.TypeFor[time.Duration]():

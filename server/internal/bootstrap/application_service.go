@@ -19,6 +19,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/ratelimit"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/routes"
@@ -51,9 +52,10 @@ type Application struct {
 	drainTimeout time.Duration
 }
 
-// NewApplication builds it over the table that the workers share, and has the worker
-// count. It connects to nothing yet. The caller closes it, and then the table.
-func NewApplication(cfg config.Config, table *freshness.Table, worker *metrics.Worker, log *slog.Logger) (*Application, error) {
+// NewApplication builds it over the tables that the workers share, and has the worker
+// count; rates is nil where clients are not limited. It connects to nothing yet. The
+// caller closes it, and then the tables.
+func NewApplication(cfg config.Config, table *freshness.Table, rates *ratelimit.Table, worker *metrics.Worker, log *slog.Logger) (*Application, error) {
 	if err := handlers.Warm(); err != nil {
 		return nil, fmt.Errorf("warm up JSON: %w", err)
 	}
@@ -89,6 +91,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, worker *metrics.W
 		WriteTimeout:   cfg.WriteTimeout,
 		IdleTimeout:    cfg.IdleTimeout,
 		BodyLimit:      int(cfg.BodyLimit),
+		RateLimit:      rateLimit(cfg, rates),
 		AllowOrigins:   cfg.CORSAllowOrigins,
 		Log:            log,
 		Draining:       draining,

@@ -17,6 +17,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/ratelimit"
 )
 
 // exitMargin is what a worker needs beyond its drain to close and be gone.
@@ -107,9 +108,16 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, table.Close(), counts.Close()) }()
+	rates, err := attachRates(cfg)
+	if err != nil {
+		return err
+	}
+	if rates != nil {
+		defer func() { err = errors.Join(err, rates.Close()) }()
+	}
 	worker := counts.Worker(prefork.Slot())
 	worker.Join()
-	app, err := NewApplication(cfg, table, worker, log)
+	app, err := NewApplication(cfg, table, rates, worker, log)
 	if err != nil {
 		return err
 	}
@@ -134,10 +142,12 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 const (
 	tableFile = iota
 	countsFile
+	ratesFile
 )
 
 // createShared makes the table by which the workers know what they have written,
-// and the memory in which they count. A write takes at most as long as its request.
+// and the memories in which they count, for us and of each client. A write takes at
+// most as long as its request.
 func createShared(cfg config.Config) (*metrics.Memory, []*os.File, error) {
 	table, tableFile, err := freshness.Create(len(cfg.Shards), cfg.RequestTimeout)
 	if err != nil {
@@ -146,11 +156,15 @@ func createShared(cfg config.Config) (*metrics.Memory, []*os.File, error) {
 	if err := table.Close(); err != nil { // the master has no use for it
 		return nil, nil, errors.Join(err, tableFile.Close())
 	}
-	counts, countsFile, err := metrics.Create(cfg.Workers, len(cfg.Shards))
+	ratesFile, err := ratelimit.Create()
 	if err != nil {
 		return nil, nil, errors.Join(err, tableFile.Close())
 	}
-	return counts, []*os.File{tableFile, countsFile}, nil
+	counts, countsFile, err := metrics.Create(cfg.Workers, len(cfg.Shards))
+	if err != nil {
+		return nil, nil, errors.Join(err, tableFile.Close(), ratesFile.Close())
+	}
+	return counts, []*os.File{tableFile, countsFile, ratesFile}, nil
 }
 
 func attachShared(cfg config.Config) (*freshness.Table, *metrics.Memory, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/ratelimit"
 )
 
 //go:embed processes.go reload.go
@@ -26,7 +27,7 @@ var source embed.FS
 // is a hash of the code that a master runs and of what lays out the shared memory.
 func Generation() (string, error) {
 	hash := sha256.New()
-	for _, files := range []embed.FS{source, prefork.Source, freshness.Source, metrics.Source} {
+	for _, files := range []embed.FS{source, prefork.Source, freshness.Source, metrics.Source, ratelimit.Source} {
 		err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err

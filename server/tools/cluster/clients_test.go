@@ -53,7 +53,7 @@ func startClients(t *testing.T, c *cluster, count int) *clients {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := bootstrap.NewApplication(cfg, table, counts.Worker(0), slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
+	api, err := bootstrap.NewApplication(cfg, table, nil, counts.Worker(0), slog.New(slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,10 @@ var (
 		"This `Idempotency-Key` was sent before, with another body. Nothing was changed.",
 		"Draw a new key, such as a random UUID, for every new request. Only the repetition of a request has the key, and the body, of the first.")
 
+	TooManyRequests = define("too-many-requests", http.StatusTooManyRequests, "Too many requests",
+		"This client, which is told by its address, has made as many requests as the header `RateLimit-Policy` allows: `q` in `w` seconds. Nothing was changed.",
+		"Send the request again, after the time in `Retry-After`. To stay within the limit, look at `RateLimit` in every answer: `r` more requests are allowed in the next `t` seconds.")
+
 	HeadersTooLarge = define("headers-too-large", http.StatusRequestHeaderFieldsTooLarge, "Headers too large",
 		"The request line and the headers are larger together than the server takes. Nothing was changed, and the connection was closed.",
 		"Send fewer or shorter headers and a shorter query. Cookies that were meant for others are a frequent cause.")

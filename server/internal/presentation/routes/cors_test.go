@@ -53,7 +53,7 @@ func TestCrossOrigin(t *testing.T) {
 		const (
 			methods = "GET, HEAD, POST, PUT, DELETE"
 			asked   = "Content-Type, If-Match, If-None-Match, X-Request-ID, Idempotency-Key, Consistency, Prefer"
-			exposed = "ETag, Link, Location, Retry-After, X-Request-ID, Idempotency-Replayed, X-Served-By, As-Of, Missing-Shards, Preference-Applied"
+			exposed = "ETag, Link, Location, Retry-After, X-Request-ID, Idempotency-Replayed, X-Served-By, As-Of, Missing-Shards, Preference-Applied, RateLimit, RateLimit-Policy"
 		)
 		if on := test.b != off; test.method == http.MethodOptions && on && (got.header.Get("Access-Control-Allow-Methods") != methods ||
 			got.header.Get("Access-Control-Allow-Headers") != asked || got.header.Get("Access-Control-Max-Age") != "600") {

@@ -137,6 +137,7 @@ func crossOrigin(origins []string) fiber.Handler {
 			fiber.HeaderETag, fiber.HeaderLink, fiber.HeaderLocation, fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
 			handlers.HeaderReplayed, headerServedBy,
 			handlers.HeaderAsOf, handlers.HeaderMissing, handlers.HeaderPreferenceApplied,
+			headerRateLimit, headerRateLimitPolicy,
 		},
 		MaxAge: int(preflightAge.Seconds()),
 	})

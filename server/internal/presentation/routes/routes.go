@@ -19,7 +19,8 @@ type Config struct {
 	WriteTimeout   time.Duration
 	IdleTimeout    time.Duration
 	BodyLimit      int
-	AllowOrigins   []string // whose pages may use the API from a browser; none turns CORS off
+	RateLimit      *RateLimit // nil is none
+	AllowOrigins   []string   // whose pages may use the API from a browser; none turns CORS off
 	Log            *slog.Logger
 	Draining       *atomic.Bool // ask every client to close its connection
 	Observer       Observer     // may be nil
@@ -72,6 +73,13 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		lenience,
 	)
 
+	app.Get("/livez", shards.Live)
+	app.Get("/readyz", shards.Ready)
+	app.Get("/health", shards.Health)
+	if cfg.RateLimit != nil {
+		app.Use(limited(cfg.RateLimit)) // what is above is for balancers, who are never too many
+	}
+
 	explained := handlers.NewProblems()
 	app.Get("/problems", explained.Index)
 	app.Get("/problems/:slug", explained.Type)
@@ -80,9 +88,6 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 	app.Get("/openapi.json", documents.Contract)
 	app.Get("/docs", documents.Page)
 
-	app.Get("/livez", shards.Live)
-	app.Get("/readyz", shards.Ready)
-	app.Get("/health", shards.Health)
 	app.Get("/api/v1/shards/stats", shards.Stats)
 
 	app.Post("/api/v1/users", users.Create)

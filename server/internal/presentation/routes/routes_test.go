@@ -89,6 +89,12 @@ var adaID = uuid.MustParse("01939f2e-7c1a-7bd2-8f0e-3f5b6c7d8e9f")
 // setup returns an application that knows one user, Ada, and allows the origins.
 func setup(t testing.TB, origins ...string) *bundle {
 	t.Helper()
+	return setupWith(t, func(cfg *Config) { cfg.AllowOrigins = origins })
+}
+
+// setupWith is setup with other settings.
+func setupWith(t testing.TB, set func(*Config)) *bundle {
+	t.Helper()
 	ok := entities.ServerHealth{Status: entities.StatusOK}
 	lag := int64(0)
 	b := &bundle{
@@ -108,14 +114,15 @@ func setup(t testing.TB, origins ...string) *bundle {
 	shards := services.NewShards(b.storage, b.storage, unshared{}, services.SharedAnswers{
 		MaxAge: time.Second, CountTimeout: time.Second, ProbeTimeout: time.Second,
 	}, clock)
-	b.app = New(Config{
+	cfg := Config{
 		RequestTimeout: 500 * time.Millisecond,
 		BodyLimit:      1 << 10,
-		AllowOrigins:   origins,
 		Log:            slog.New(slog.NewJSONHandler(b.log, nil)),
 		Draining:       b.draining,
 		Observer:       b.observed,
-	}, handlers.NewUsers(users, handlers.NewCursors([]byte("key of these tests"))), handlers.NewShards(shards, b.draining))
+	}
+	set(&cfg)
+	b.app = New(cfg, handlers.NewUsers(users, handlers.NewCursors([]byte("key of these tests"))), handlers.NewShards(shards, b.draining))
 	return b
 }
 

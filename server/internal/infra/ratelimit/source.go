@@ -1,0 +1,9 @@
+package ratelimit
+
+import "embed"
+
+// Source is the code that lays out the shared memory and says what its words
+// mean: programs that share one must have the same.
+//
+//go:embed ratelimit.go
+var Source embed.FS
