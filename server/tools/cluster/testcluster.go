@@ -248,7 +248,10 @@ func runCommand(ctx context.Context, args []string) error {
 	dieWithParent(cmd)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 0 {
 		err = &exitError{exit}
