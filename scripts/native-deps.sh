@@ -3,7 +3,7 @@
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
 # offers that). loadtest: only Maven and a JDK. bench: also wrk and pgbench. monitoring: also Prometheus. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv,
-# for Schemathesis; for CI Maven; for CI and test-long wrk, pgbench and Prometheus. On Debian and
+# for Schemathesis; for CI Maven; for CI and test-long wrk, pgbench, Prometheus and Chromium. On Debian and
 # Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -68,6 +68,11 @@ fi
 # The same of Prometheus, and of its tool that tests the alerts.
 if [[ $1 = monitoring || $1 = test* && (-n ${CI:-} || $1 = test-long) ]]; then
   has prometheus && has promtool || packages+=' prometheus'
+fi
+
+# The same of a browser, for the page on the admin port.
+if [[ $1 = test* && (-n ${CI:-} || $1 = test-long) ]]; then
+  has chromium || has chromium-browser || has google-chrome || has google-chrome-stable || packages+=' chromium'
 fi
 
 if ! has apt-get; then

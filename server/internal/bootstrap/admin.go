@@ -21,6 +21,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/admin"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/live"
 )
 
 const (
@@ -61,12 +62,14 @@ func runAdmin(ctx context.Context, w io.Writer) (err error) {
 			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
+	page := live.New(registry, time.Now)
 	server := &http.Server{
-		Handler:           admin.New(registry, adminView{memory, look, len(cfg.Shards)}),
+		Handler:           admin.New(registry, adminView{memory, look, len(cfg.Shards)}, page),
 		ReadHeaderTimeout: cfg.ReadTimeout, IdleTimeout: cfg.IdleTimeout,
 	}
 	return prefork.Accompany(ctx, func(ctx context.Context) error {
 		go look.Run(ctx)
+		go page.Run(ctx)
 		ln, err := listenAdmin(ctx, cfg.AdminAddr, log)
 		if err != nil {
 			return nil // it was told to end

@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/live"
 )
 
 // scrapeTimeout bounds a scrape, which reads memory only.
@@ -32,7 +34,7 @@ type Server interface {
 }
 
 // New returns the handler of the admin port.
-func New(gatherer prometheus.Gatherer, server Server) http.Handler {
+func New(gatherer prometheus.Gatherer, server Server, page *live.Page) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{Timeout: scrapeTimeout}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +50,8 @@ func New(gatherer prometheus.Gatherer, server Server) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /workers/{worker}/debug/pprof/", worker(server))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { index(w, server) })
+	mux.HandleFunc("GET /{$}", page.ServePage)
+	mux.HandleFunc("GET /events", page.ServeEvents)
 	return mux
 }
 
@@ -104,13 +107,4 @@ func worker(server Server) http.Handler {
 		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", port)})
 		http.StripPrefix(fmt.Sprintf("/workers/%d", i), proxy).ServeHTTP(w, r)
 	})
-}
-
-func index(w http.ResponseWriter, server Server) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprint(w, "/metrics       for Prometheus\n/livez         this process lives\n/readyz        the server serves: its workers, and the shards that nobody serves\n",
-		"/debug/pprof/  what this process does\n")
-	for i := range server.Workers() {
-		fmt.Fprintf(w, "/workers/%d/debug/pprof/\n", i)
-	}
 }
