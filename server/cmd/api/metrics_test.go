@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -78,6 +79,9 @@ func TestMetrics(t *testing.T) {
 				if got := sum(found[name]); found[name] == nil || got != want {
 					return fmt.Errorf("%s: %v in all, want %v", name, got, want)
 				}
+			}
+			if users := sum(found["messenger_shard_users"]); users == 0 { // the statistics come within seconds
+				return errors.New("no users")
 			}
 			return nil
 		})

@@ -32,11 +32,9 @@ const serverQuery = `
 SELECT pg_is_in_recovery(),
        (CASE WHEN pg_is_in_recovery() THEN coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)
              ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') END)::bigint,
-       coalesce((SELECT sum(CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE greatest(c.reltuples, 0) END)
-                   FROM pg_partition_tree(to_regclass('users')) AS t
-                   JOIN pg_class AS c ON c.oid = t.relid
-                   LEFT JOIN pg_stat_user_tables AS s ON s.relid = c.oid
-                  WHERE t.isleaf), 0)::bigint,
+       coalesce((SELECT CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE greatest(c.reltuples, 0) END
+                   FROM pg_class AS c LEFT JOIN pg_stat_user_tables AS s ON s.relid = c.oid
+                  WHERE c.oid = to_regclass('users')), 0)::bigint,
        d.numbackends::bigint, d.xact_commit, d.xact_rollback,
        coalesce(s.wal_status, 'missing'), coalesce(s.active, false),
        (CASE WHEN pg_is_in_recovery() THEN 0 ELSE coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0) END)::bigint,

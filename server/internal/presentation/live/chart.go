@@ -23,6 +23,9 @@ type chart struct {
 func newChart(title string, now float64, s *series, text func(float64) string, trouble *series) chart {
 	shown := s.shown()
 	most := 0.0
+	if now > 0 {
+		most = now
+	}
 	for _, v := range shown {
 		if !math.IsNaN(v) {
 			most = max(most, v)

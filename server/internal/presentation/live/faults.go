@@ -172,9 +172,8 @@ func (s *shardAt) replicaTroubles() (all []trouble) {
 	case s.slotLost == 1:
 		add(fault, "Its reads go to the primary. What it needs is no longer kept: it has to be cloned again (make up).", "%s’s replica is lost")
 	case s.slotActive == 0:
-		add(warning, "Once it is too far behind, its reads go to the primary. The log it needs is kept for it meanwhile.", "%s’s replica does not stream from its primary")
-	}
-	if s.serves == 0 {
+		add(warning, fmt.Sprintf("It is %s behind: too far behind, its reads go to the primary. The log it needs is kept for it meanwhile.", seconds(s.lag)), "%s’s replica does not stream from its primary")
+	case s.serves == 0:
 		add(warning, fmt.Sprintf("It is %s behind: its reads go to the primary until it has caught up. Nothing fails.", seconds(s.lag)), "%s’s replica is too far behind")
 	}
 	if s.retained > retaining*s.most {

@@ -118,7 +118,7 @@ func TestTroubles(t *testing.T) {
 		{"no primary", []string{`server_role{role="primary",server="shard-1-replica",shard="shard-1"}`, "0\nmessenger_server_role{role=\"replica\",server=\"shard-1-replica\",shard=\"shard-1\"} 1"}, "fault: shard-1 has no primary. " + writesRefused},
 		{"behind", []string{`replica_serves{shard="shard-0"}`, "0", `replica_lag_seconds{shard="shard-0"}`, "7.25"}, "warning: shard-0’s replica is too far behind. It is 7.2 s behind: its reads go to the primary until it has caught up. Nothing fails."},
 		{"lost", []string{`slot_lost{shard="shard-0"}`, "1"}, "fault: shard-0’s replica is lost. Its reads go to the primary. What it needs is no longer kept: it has to be cloned again (make up)."},
-		{"no stream", []string{`slot_active{shard="shard-0"}`, "0"}, "warning: shard-0’s replica does not stream from its primary. Once it is too far behind, its reads go to the primary. The log it needs is kept for it meanwhile."},
+		{"no stream", []string{`slot_active{shard="shard-0"}`, "0"}, "warning: shard-0’s replica does not stream from its primary. It is 200 ms behind: too far behind, its reads go to the primary. The log it needs is kept for it meanwhile."},
 		{"much kept", []string{`slot_retained_bytes{shard="shard-0"}`, "501"}, "warning: shard-0 keeps much log for its replica. 501 B of at most 1000 B are kept. Beyond that, the replica has to be cloned again."},
 		{"some kept", []string{`slot_retained_bytes{shard="shard-0"}`, "499"}, ""},
 		{
