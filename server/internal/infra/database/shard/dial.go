@@ -31,9 +31,9 @@ type logins struct {
 	took atomic.Int64 // the last one, in nanoseconds
 }
 
-// pause is the time in which one may be made of a pool that serves.
-func (l *logins) pause() time.Duration {
-	return max(minGrowth, time.Duration(float64(l.took.Load())/loginShare))
+// times is in how long one may be made, if it shall take that share of the time.
+func (l *logins) times(share float64) time.Duration {
+	return max(minGrowth, time.Duration(float64(l.took.Load())/share))
 }
 
 // newPool returns a pool of at most maxOpen connections that connects to nothing yet.

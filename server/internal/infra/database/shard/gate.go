@@ -75,7 +75,7 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
 	}
-	g.turns = newTurns(g.open, &g.logins)
+	g.turns = newTurns(g.open, &g.logins, &g.queue.answers)
 	return g
 }
 

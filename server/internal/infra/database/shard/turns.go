@@ -16,6 +16,9 @@ const (
 	// milliseconds of computing on both sides (SCRAM), which a server that is
 	// overloaded, so that requests wait for it, needs for its answers.
 	loginShare = 1. / 50
+	// stuckShare is the same while nobody is answered: those that have a turn wait for
+	// a lock, say, and the server has time.
+	stuckShare = 1. / 2
 	// minGrowth is the least time in which one is added, beyond minTurns.
 	minGrowth = 20 * time.Millisecond
 )
@@ -26,16 +29,19 @@ const (
 type turns struct {
 	most    int64
 	logins  *logins
+	answers *atomic.Int64       // of the server
 	free    *semaphore.Weighted // of most, of which some are kept back
 	waiting atomic.Int64
 	given   atomic.Int64 // of most; changed under mu
 
 	mu      sync.Mutex
-	growing bool // a timer runs
+	watched bool      // a timer runs
+	grown   time.Time // when the last was added
+	seen    int64     // answers when the timer was set
 }
 
-func newTurns(most int64, l *logins) *turns {
-	t := &turns{most: most, logins: l, free: semaphore.NewWeighted(most)}
+func newTurns(most int64, l *logins, answers *atomic.Int64) *turns {
+	t := &turns{most: most, logins: l, answers: answers, free: semaphore.NewWeighted(most)}
 	t.given.Store(min(most, minTurns))
 	t.free.TryAcquire(most - t.given.Load())
 	return t
@@ -54,19 +60,23 @@ func (t *turns) take(ctx context.Context) (waited bool, err error) {
 
 func (t *turns) done() { t.free.Release(1) }
 
-// grow adds a turn for those who wait, and goes on adding until nobody waits.
+// grow adds a turn for those who wait, if it is time, and goes on until nobody waits.
 func (t *turns) grow() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.growing || t.given.Load() == t.most || t.waiting.Load() == 0 {
+	if t.watched || t.given.Load() == t.most || t.waiting.Load() == 0 {
 		return
 	}
-	t.given.Add(1)
-	t.free.Release(1)
-	t.growing = true
-	time.AfterFunc(t.logins.pause(), func() {
+	answers := t.answers.Load()
+	if answers == t.seen || time.Since(t.grown) >= t.logins.times(loginShare) {
+		t.given.Add(1)
+		t.free.Release(1)
+		t.grown = time.Now()
+	}
+	t.watched, t.seen = true, answers
+	time.AfterFunc(t.logins.times(stuckShare), func() {
 		t.mu.Lock()
-		t.growing = false
+		t.watched = false
 		t.mu.Unlock()
 		t.grow()
 	})

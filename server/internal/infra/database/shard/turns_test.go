@@ -45,7 +45,8 @@ func TestPoolGrowsSlowly(t *testing.T) {
 		server := &slowServer{login: 5 * time.Millisecond}
 		tasks := newTasks()
 		var logins logins
-		turns := newTurns(most, &logins)
+		var answers atomic.Int64
+		turns := newTurns(most, &logins, &answers)
 		pool := newPool(server, most, most, turns, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		began := time.Now()
@@ -68,6 +69,7 @@ func TestPoolGrowsSlowly(t *testing.T) {
 					return
 				}
 				<-time.After(each)
+				answers.Add(1)
 				_ = conn.Close()
 			})
 			synctest.Wait()
@@ -90,8 +92,8 @@ func TestPoolGrowsSlowly(t *testing.T) {
 	})
 }
 
-// TestPoolGrowsForThoseWhoWait while all that have a connection keep it. One that
-// has shrunk grows as slowly as before.
+// TestPoolGrowsForThoseWhoWait sooner, while all that have a connection keep it. One that
+// has shrunk has to grow again.
 func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +101,8 @@ func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 		server := &slowServer{login: time.Millisecond}
 		tasks := newTasks()
 		var logins logins
-		turns := newTurns(most, &logins)
+		var answers atomic.Int64
+		turns := newTurns(most, &logins, &answers)
 		pool := newPool(server, most, most, turns, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -122,7 +125,8 @@ func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 				_ = conn.Close()
 			})
 		}
-		<-time.After(time.Minute)
+		<-time.After((most - minTurns) * minGrowth)
+		synctest.Wait()
 		if have.Load() != most || server.all.Load() != most {
 			t.Errorf("%d have a connection, after %d logins, want all %d that there may be", have.Load(), server.all.Load(), most)
 		}
