@@ -32,7 +32,7 @@ const (
 )
 
 // runAdmin is the process behind the admin port: the master's companion.
-func runAdmin(ctx context.Context, w io.Writer) (err error) {
+func runAdmin(ctx context.Context, w io.Writer) error {
 	cfg, err := config.LoadEnv(required...)
 	if err != nil {
 		return err
@@ -41,11 +41,10 @@ func runAdmin(ctx context.Context, w io.Writer) (err error) {
 	debug.SetGCPercent(int(cfg.GCPercent))
 	debug.SetMemoryLimit(min(adminMemory, cfg.MemoryPerProcess()))
 	log := newLogger(w, cfg.LogLevel)
-	table, memory, err := attachShared(cfg)
+	table, memory, err := attachShared(cfg) // until the process ends: a scrape may still read it
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, table.Close(), memory.Close()) }()
 	look, err := newLookout(cfg)
 	if err != nil {
 		return err
