@@ -30,7 +30,7 @@ func TestStopCutsNothing(t *testing.T) {
 			u := must[user](t, s, "POST", "/api/v1/users/", createBody("Ada", "ada@example.com"), 201)
 			lock := lockUser(t, cfg, u.ID)
 
-			const inFlight = 14
+			const inFlight = 4 // whichever worker gets them, none has to wait for a connection
 			answers := make(chan error, inFlight)
 			for i := range inFlight {
 				go func() {
