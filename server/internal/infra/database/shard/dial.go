@@ -25,9 +25,8 @@ type dialer struct {
 	slots  *semaphore.Weighted
 }
 
-// logins are connections of a pool in the making.
+// logins are those of a pool.
 type logins struct {
-	now  atomic.Int64
 	took atomic.Int64 // the last one, in nanoseconds
 }
 
@@ -58,8 +57,6 @@ func newPool(c driver.Connector, maxOpen, maxIdle int, t *turns, tasks *tasks) *
 
 // Connect implements driver.Connector.
 func (d *dialer) Connect(ctx context.Context) (driver.Conn, error) {
-	d.logins.now.Add(1)
-	defer d.logins.now.Add(-1)
 	if err := d.slots.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
