@@ -260,9 +260,16 @@ func pauseReplay(t *testing.T, cfg config.Config) (resume func()) {
 			t.Fatal(err)
 		}
 		conns = append(conns, conn)
-		testcluster.MustExec(t, conn, "SELECT pg_wal_replay_pause()")
+		// Asked until it is so: what is being replayed may cancel a query.
 		await(t, func() error {
-			if state := testcluster.MustQuery[string](t, conn, "SELECT pg_get_wal_replay_pause_state()")[0]; state != "paused" {
+			var state string
+			if _, err := conn.Exec(t.Context(), "SELECT pg_wal_replay_pause()"); err != nil {
+				return err
+			}
+			if err := conn.QueryRow(t.Context(), "SELECT pg_get_wal_replay_pause_state()").Scan(&state); err != nil {
+				return err
+			}
+			if state != "paused" {
 				return fmt.Errorf("replay is %s", state)
 			}
 			return nil
