@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 )
 
 // down stops everything, the API first and the primaries last; data stays.
 func (c *cluster) down(ctx context.Context) error {
-	pid := c.supervisorPID(ctx)
-	if pid == 0 {
+	if !c.supervises() {
 		if err := c.stopStrays(ctx); err != nil {
 			return err
 		}
@@ -20,6 +20,14 @@ func (c *cluster) down(ctx context.Context) error {
 		return nil
 	}
 	return c.out.step("stopping", "stopped", "the API, poolers, replicas, primaries", func() error {
+		said, err := c.supervisorctl(ctx, "pid")
+		if err != nil {
+			return fmt.Errorf("supervisorctl pid: %w: %s", err, said)
+		}
+		pid, err := strconv.Atoi(said)
+		if err != nil {
+			return fmt.Errorf("supervisorctl pid: %w", err)
+		}
 		if said, err := c.supervisorctl(ctx, "shutdown"); err != nil {
 			return fmt.Errorf("supervisorctl shutdown: %w: %s", err, said)
 		}

@@ -28,7 +28,7 @@ func (c *cluster) writeFiles(withAPI bool) (changed bool, err error) {
 	if err := c.copyShared(); err != nil {
 		return false, err
 	}
-	users := fmt.Sprintf("%q %q\n%q %q\n", c.cfg.DBUser, string(c.cfg.DBPassword), poolerAdmin, c.env["POSTGRES_PASSWORD"])
+	users := fmt.Sprintf("%q %q\n%q %q\n", c.cfg.DBUser, c.stored(string(c.cfg.DBPassword)), poolerAdmin, c.env["POSTGRES_PASSWORD"])
 	if err := c.account.write(c.path("conf", "pgbouncer-users.txt"), []byte(users)); err != nil {
 		return false, err
 	}

@@ -39,7 +39,7 @@ func (c *cluster) initPrimary(ctx context.Context, i instance) error {
 		return err
 	}
 	password := c.path("conf", i.name+".password")
-	if err := c.account.write(password, []byte(c.env["POSTGRES_PASSWORD"]+"\n")); err != nil {
+	if err := c.account.write(password, []byte(c.stored(c.env["POSTGRES_PASSWORD"])+"\n")); err != nil {
 		return err
 	}
 	defer os.Remove(password)
@@ -120,6 +120,9 @@ func (c *cluster) createRoles(ctx context.Context, i instance) error {
 		"--dbname", "postgres", "--file", filepath.Join(c.root, "database", "postgres", "init", "roles.sql"))
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+c.env["POSTGRES_PASSWORD"], "PGCONNECT_TIMEOUT=20") // it is ready, and may be slow
 	cmd.Env = append(append(cmd.Env, c.cfg.Environ()...), "DB_NAME="+c.cfg.Shards[i.shard].Database)
+	for _, name := range []string{"DB_PASSWORD", "DB_OWNER_PASSWORD", "DB_REPLICATION_PASSWORD"} {
+		cmd.Env = append(cmd.Env, name+"="+c.stored(c.env[name]))
+	}
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: create roles: %w: %s", i.name, err, bytes.TrimSpace(said))
 	}

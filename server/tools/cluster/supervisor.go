@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -40,23 +41,19 @@ func (c *cluster) supervisorctl(ctx context.Context, args ...string) (string, er
 	return string(bytes.TrimSpace(said)), err
 }
 
-// supervisorPID is the process id of this project's supervisord, 0 when it does not run.
-func (c *cluster) supervisorPID(ctx context.Context) int {
-	if _, err := os.Stat(c.path("run", "supervisor.sock")); err != nil {
-		return 0
-	}
-	said, err := c.supervisorctl(ctx, "pid")
+// supervises tells whether this project's supervisord runs.
+func (c *cluster) supervises() bool {
+	conn, err := net.Dial("unix", c.path("run", "supervisor.sock"))
 	if err != nil {
-		return 0
+		return false
 	}
-	pid, _ := strconv.Atoi(said) // it says "unix://… no such file" when there is none
-	return pid
+	return conn.Close() == nil
 }
 
 // startSupervisor starts supervisord in the background, or has the running one
 // read its file again.
 func (c *cluster) startSupervisor(ctx context.Context, changed bool) error {
-	if c.supervisorPID(ctx) != 0 {
+	if c.supervises() {
 		if changed {
 			if said, err := c.supervisorctl(ctx, "update"); err != nil {
 				return fmt.Errorf("supervisorctl update: %w: %s", err, said)
@@ -83,7 +80,7 @@ func (c *cluster) startSupervisor(ctx context.Context, changed bool) error {
 func (c *cluster) awaitSupervisor(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	for c.supervisorPID(ctx) == 0 {
+	for !c.supervises() {
 		if err := pause(ctx); err != nil {
 			return fmt.Errorf("supervisord does not answer: see %s", c.path("log", "supervisord.log"))
 		}
@@ -123,7 +120,7 @@ func (c *cluster) start(ctx context.Context, names ...string) error {
 
 // processes asks supervisord for every process; none when it does not run.
 func (c *cluster) processes(ctx context.Context) ([]process, error) {
-	if c.supervisorPID(ctx) == 0 {
+	if !c.supervises() {
 		return nil, nil
 	}
 	said, err := c.supervisorctl(ctx, "status")
