@@ -67,7 +67,7 @@ func runAdmin(ctx context.Context, w io.Writer) error {
 		ReadHeaderTimeout: cfg.ReadTimeout, IdleTimeout: cfg.IdleTimeout,
 	}
 	return prefork.Accompany(ctx, func(ctx context.Context) error {
-		go look.Run(ctx)
+		go look.Run(ctx, page.LookSoon)
 		go page.Run(ctx)
 		ln, err := listenAdmin(ctx, cfg.AdminAddr, log)
 		if err != nil {

@@ -1,4 +1,4 @@
-// Package lookout looks at every database and pooler of every shard once a second,
+// Package lookout looks at every database and pooler of every shard twice a second,
 // each over one connection of its own, and tells Prometheus what it found last. So
 // nobody who asks waits for a database, and no database is asked more often by many.
 package lookout
@@ -13,10 +13,13 @@ import (
 )
 
 const (
-	// interval is how often each is looked at.
-	interval = time.Second
-	// patience is how long a look may take, the login included.
-	patience = 2 * time.Second
+	// interval is how often each is looked at, and patience how long the answer may
+	// take: together less than the two seconds in which a fault is to be shown.
+	interval = 500 * time.Millisecond
+	patience = time.Second
+	// loginPatience is how long a login may take, which is more work. What was found
+	// before counts meanwhile.
+	loginPatience = 2 * time.Second
 )
 
 // Shard says where a shard's servers are.
@@ -53,15 +56,16 @@ func New(shards []Shard) *Lookout {
 	return l
 }
 
-// Run looks until ctx is done.
-func (l *Lookout) Run(ctx context.Context) {
+// Run looks until ctx is done. It calls changed whenever somebody is found to have
+// gone away or come back.
+func (l *Lookout) Run(ctx context.Context, changed func()) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i, servers := range l.servers {
 		for _, t := range servers {
-			wg.Go(func() { t.run(ctx) })
+			wg.Go(func() { t.run(ctx, changed) })
 		}
-		wg.Go(func() { l.poolers[i].run(ctx) })
+		wg.Go(func() { l.poolers[i].run(ctx, changed) })
 	}
 }
 
@@ -94,19 +98,22 @@ type target[F any] struct {
 	found  atomic.Pointer[found[F]] // nil before the first look
 }
 
-func (t *target[F]) run(ctx context.Context) {
+func (t *target[F]) run(ctx context.Context, changed func()) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	defer t.close()
 	for {
 		what, err := t.look(ctx)
-		if err != nil {
-			t.close()
-		}
 		if ctx.Err() != nil {
 			return
 		}
-		t.found.Store(&found[F]{err == nil, what})
+		now := &found[F]{err == nil, what}
+		if before := t.found.Swap(now); before == nil || before.up != now.up {
+			changed()
+		}
+		if err != nil {
+			t.close()
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -116,17 +123,23 @@ func (t *target[F]) run(ctx context.Context) {
 }
 
 func (t *target[F]) look(ctx context.Context) (what F, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	if t.conn == nil {
-		config := t.config.Copy()
-		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // a console knows no other
-		if t.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
+		if t.conn, err = t.login(ctx); err != nil {
 			t.conn = nil
 			return what, err
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return t.ask(ctx, t.conn)
+}
+
+func (t *target[F]) login(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, loginPatience)
+	defer cancel()
+	config := t.config.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // a console knows no other
+	return pgx.ConnectConfig(ctx, config)
 }
 
 func (t *target[F]) close() {

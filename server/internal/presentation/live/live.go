@@ -32,7 +32,7 @@ type Page struct {
 	history  history
 	watchers int
 	latest   *update
-	came     chan struct{} // somebody who watches
+	news     chan struct{} // somebody has come to watch, or there is something to see
 }
 
 // update is what watchers are sent.
@@ -43,7 +43,7 @@ type update struct {
 
 // New returns a Page that has seen nothing yet.
 func New(gatherer prometheus.Gatherer, now func() time.Time) *Page {
-	return &Page{gatherer: gatherer, now: now, came: make(chan struct{}, 1), latest: &update{next: make(chan struct{})}}
+	return &Page{gatherer: gatherer, now: now, news: make(chan struct{}, 1), latest: &update{next: make(chan struct{})}}
 }
 
 // Run looks again and again, until ctx is done.
@@ -55,10 +55,18 @@ func (p *Page) Run(ctx context.Context) {
 		}
 		select {
 		case <-time.After(pause):
-		case <-p.came:
+		case <-p.news:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// LookSoon has Run look before it is time to.
+func (p *Page) LookSoon() {
+	select {
+	case p.news <- struct{}{}:
+	default: // it is about to
 	}
 }
 
@@ -152,10 +160,7 @@ func (p *Page) enter() *update {
 		return nil
 	}
 	p.watchers++
-	select {
-	case p.came <- struct{}{}:
-	default:
-	}
+	p.LookSoon()
 	return p.latest
 }
 
