@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract/contracttest"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
@@ -152,4 +154,92 @@ func TestCachedReadsAreFresh(t *testing.T) {
 	cancel()
 	wg.Wait()
 	t.Logf("%d reads (%d by the cache, the slowest in %s) beside %d writes", reads.Load(), cached.Load(), time.Duration(slowest.Load()), writes.Load())
+}
+
+// TestCacheIsCounted compares what the workers count of the cache with what clients see
+// of it: every read by id is one look, and those that found something are those that
+// say so.
+func TestCacheIsCounted(t *testing.T) {
+	cfg := testcluster.Open(t)
+	s := start(t, useCache(cfg), "REQUEST_TIMEOUT=3s") // copies may be made so long after the start
+	admin := "http://" + s.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).Addr
+	t.Cleanup(func() { thaw(t, redis) })
+
+	var ids []string
+	for i := range 20 {
+		ids = append(ids, must[user](t, s, "POST", "/api/v1/users/", createBody("Ada", fmt.Sprintf("a%d@example.com", i)), 201).ID)
+	}
+	var reads, cached, strong atomic.Int64
+	read := func(id string, isStrong bool) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path(id), http.NoBody)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if isStrong {
+			req.Header.Set("Consistency", "strong")
+			strong.Add(1)
+		}
+		res, err := s.client.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer res.Body.Close()
+		reads.Add(1)
+		if strings.HasSuffix(res.Header.Get("X-Served-By"), "/cache") {
+			cached.Add(1)
+		}
+	}
+	compare := func() (looks func(outcome string) float64) {
+		found := scrape(t, admin)["messenger_cache_lookups_total"]
+		looks = func(outcome string) float64 { return sum(found, "outcome", outcome) }
+		if got := sum(found); got != float64(reads.Load()) {
+			t.Errorf("%v looks counted, %d reads sent", got, reads.Load())
+		}
+		if got := looks("hit") + looks("fetched"); got != float64(cached.Load()) {
+			t.Errorf("%v looks found something, %d answers say so", got, cached.Load())
+		}
+		if got := looks("bypassed"); got < float64(strong.Load()) {
+			t.Errorf("%v looks passed the cache by, want those of %d strong reads at least", got, strong.Load())
+		}
+		return looks
+	}
+
+	await(t, func() error { // until the last of them may be cached, and is
+		if read(ids[len(ids)-1], false); cached.Load() == 0 {
+			return fmt.Errorf("no answer is the cache's")
+		}
+		return nil
+	})
+	var clients sync.WaitGroup
+	for c := range 8 {
+		clients.Go(func() {
+			for i := range 100 {
+				read(ids[(c+i)%len(ids)], i%10 == 0)
+			}
+		})
+	}
+	clients.Wait()
+	looks := compare()
+	if looks("hit") == 0 || looks("fetched") == 0 || looks("miss") == 0 || looks("error") > 0 {
+		t.Errorf("%v at hand, %v fetched, %v missed, %v failed", looks("hit"), looks("fetched"), looks("miss"), looks("error"))
+	}
+
+	must[user](t, s, "PUT", path(ids[0]), `{"name":"Ada King"}`, 200)
+	await(t, func() error { // the copy from before no longer counts
+		read(ids[0], false)
+		if looks := compare(); looks("stale") == 0 {
+			return fmt.Errorf("no look found a stale copy")
+		}
+		return nil
+	})
+	freeze(t, redis)
+	await(t, func() error {
+		read(uuid.NewString(), false)
+		if looks := compare(); looks("error") == 0 {
+			return fmt.Errorf("no look failed")
+		}
+		return nil
+	})
 }

@@ -75,6 +75,14 @@ func TestRateLimit(t *testing.T) {
 	if in[0].Load() != quota {
 		t.Errorf("after a worker's death %d requests were let in, want %d", in[0].Load(), quota)
 	}
+	admin := "http://" + s.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).Addr
+	counted := scrape(t, admin)["messenger_rate_limit_requests_total"]
+	for outcome, want := range map[string]*[clients]atomic.Int64{"allowed": &in, "refused": &refused} {
+		all := want[0].Load() + want[1].Load() + want[2].Load()
+		if got := sum(counted, "outcome", outcome); got != float64(all) {
+			t.Errorf("%v requests counted as %s, want %d", got, outcome, all)
+		}
+	}
 	status, body, err := s.send("GET", "/readyz", "")
 	if err != nil || status != 200 || !strings.Contains(string(body), "ok") {
 		t.Errorf("/readyz: got %d %s, %v", status, body, err)

@@ -91,7 +91,7 @@ func NewApplication(cfg config.Config, table *freshness.Table, rates *ratelimit.
 		WriteTimeout:   cfg.WriteTimeout,
 		IdleTimeout:    cfg.IdleTimeout,
 		BodyLimit:      int(cfg.BodyLimit),
-		RateLimit:      rateLimit(cfg, rates),
+		RateLimit:      rateLimit(cfg, rates, worker),
 		AllowOrigins:   cfg.CORSAllowOrigins,
 		Log:            log,
 		Draining:       draining,

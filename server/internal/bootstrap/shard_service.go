@@ -36,6 +36,7 @@ func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, wo
 		Log:            log,
 		Table:          table,
 		CacheMaxAge:    cfg.CacheMaxAge,
+		CacheObserver:  worker,
 		Observe:        func(i int, role metrics.Role) shard.Observer { return worker.Server(i, role) },
 	}
 	if kept != nil {

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 const (
@@ -75,26 +77,48 @@ func New(url string, bytes int64, maxAge time.Duration, log *slog.Logger) (*Cach
 
 // Get returns the text that was put under the key, if there is one at hand.
 // Those who ask for the same at once share one question to Redis.
-func (c *Cache) Get(ctx context.Context, key string) (text string, ok bool) {
+func (c *Cache) Get(ctx context.Context, key string) (text string, look metrics.CacheLook) {
+	look.Outcome = metrics.CacheError
 	if !c.used.Load() {
-		return "", false
+		return "", look
 	}
 	defer c.inside.Add(-1)
 	if c.inside.Add(1) > maxInside {
-		return "", false
+		return "", look
 	}
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	text, err := c.client.DoCache(waiting, c.client.B().Get().Key(key).Cache().ToStaticTTL(), c.maxAge).ToString()
+	waiting := &waitingContext{Context: bounded}
+	result := c.client.DoCache(waiting, c.client.B().Get().Key(key).Cache().ToStaticTTL(), c.maxAge)
+	look.Joined = result.IsCacheHit() && waiting.waited
+	text, err := result.ToString()
 	switch {
+	case err == nil && result.IsCacheHit() && !look.Joined:
+		look.Outcome = metrics.CacheHit
 	case err == nil:
-		return text, true
-	case rueidis.IsRedisNil(err), ctx.Err() != nil, isEnd(err) && waiting.Err() == nil: // the last: whom we had joined gave up
-		return "", false
+		look.Outcome = metrics.CacheFetched
+	case rueidis.IsRedisNil(err):
+		look.Outcome = metrics.CacheMiss
+	case ctx.Err() != nil, isEnd(err) && bounded.Err() == nil: // the last: whom we had joined gave up
 	default:
 		c.leave(fmt.Errorf("ask: %w", err))
-		return "", false
 	}
+	return text, look
+}
+
+// waitingContext notes whether somebody waits by it. What is not at hand is waited
+// for, also where another has asked Redis for it: the client does not tell these
+// from what is at hand.
+type waitingContext struct {
+	context.Context //nolint:containedctx // it is one
+
+	waited bool
+}
+
+// Done implements context.Context.
+func (c *waitingContext) Done() <-chan struct{} {
+	c.waited = true
+	return c.Context.Done()
 }
 
 func isEnd(err error) bool {

@@ -8,11 +8,13 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
 
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
@@ -66,8 +68,8 @@ func (l *logged) await(t *testing.T, words string) (text string) {
 func awaitText(t *testing.T, c *Cache, key, want string) {
 	t.Helper()
 	testcluster.Await(t, func() error {
-		if got, ok := c.Get(t.Context(), key); !ok || got != want {
-			return fmt.Errorf("%s: got %q, %t, want %q", key, got, ok, want)
+		if got, look := c.Get(t.Context(), key); !look.Found() || got != want {
+			return fmt.Errorf("%s: got %q, %s, want %q", key, got, look.Outcome, want)
 		}
 		return nil
 	})
@@ -94,8 +96,8 @@ func TestCachesShareARedis(t *testing.T) {
 	otherLog.await(t, "cache is used")
 
 	key := t.Name() + time.Now().String()
-	if got, ok := one.Get(t.Context(), key); ok {
-		t.Fatalf("got %q, which nobody put", got)
+	if got, look := one.Get(t.Context(), key); look != (metrics.CacheLook{Outcome: metrics.CacheMiss}) {
+		t.Fatalf("got %q, %v, which nobody put", got, look)
 	}
 	one.Put(key, "first")
 	awaitText(t, one, key, "first")
@@ -103,8 +105,8 @@ func TestCachesShareARedis(t *testing.T) {
 
 	before := asked(t, one.client)
 	for range 1000 {
-		if got, ok := other.Get(t.Context(), key); !ok || got != "first" {
-			t.Fatalf("got %q, %t, want it at hand", got, ok)
+		if got, look := other.Get(t.Context(), key); look != (metrics.CacheLook{Outcome: metrics.CacheHit}) || got != "first" {
+			t.Fatalf("got %q, %v, want it at hand", got, look)
 		}
 	}
 	if n := asked(t, one.client) - before; n > 0 {
@@ -114,13 +116,25 @@ func TestCachesShareARedis(t *testing.T) {
 	awaitText(t, other, key, "second")
 
 	fresh, before := t.Name()+"fresh"+key, asked(t, one.client)
-	var wg sync.WaitGroup
+	var (
+		wg     sync.WaitGroup
+		joined atomic.Int64
+	)
 	for range 200 {
-		wg.Go(func() { _, _ = one.Get(t.Context(), fresh) })
+		wg.Go(func() {
+			_, look := one.Get(t.Context(), fresh)
+			if look.Outcome != metrics.CacheMiss {
+				t.Errorf("got %s, want a miss", look.Outcome)
+			}
+			if look.Joined {
+				joined.Add(1)
+			}
+		})
 	}
 	wg.Wait()
-	if n := asked(t, one.client) - before; n != 1 {
-		t.Errorf("200 questions for the same at once were asked %d times, want 1", n)
+	// Redis may have answered before the last of them asked: that is then known here.
+	if n := asked(t, one.client) - before; n != 1 || joined.Load() == 0 || joined.Load() > 199 {
+		t.Errorf("200 questions for the same at once were asked %d times, want 1; %d joined it", n, joined.Load())
 	}
 }
 
@@ -137,8 +151,8 @@ func TestNobodyWaitsForLong(t *testing.T) {
 	for i := range clients {
 		wg.Go(func() {
 			for n := range each {
-				if text, ok := c.Get(t.Context(), fmt.Sprintf("%d-%d", i, n)); ok {
-					t.Errorf("got %q of a Redis that says nothing", text)
+				if text, look := c.Get(t.Context(), fmt.Sprintf("%d-%d", i, n)); look.Outcome != metrics.CacheError {
+					t.Errorf("got %q, %s, of a Redis that says nothing", text, look.Outcome)
 				}
 			}
 		})
@@ -152,7 +166,7 @@ func TestNobodyWaitsForLong(t *testing.T) {
 	proxy.Slow(0)
 	testcluster.Await(t, func() error {
 		c.Put("key", "text")
-		if _, ok := c.Get(t.Context(), "key"); !ok {
+		if _, look := c.Get(t.Context(), "key"); !look.Found() {
 			return fmt.Errorf("still not used")
 		}
 		return nil
@@ -168,7 +182,7 @@ func TestAway(t *testing.T) {
 			t.Errorf("the log has the password: %s", text)
 		}
 		c.Put("key", "text")
-		if _, ok := c.Get(t.Context(), "key"); ok {
+		if _, look := c.Get(t.Context(), "key"); look.Outcome != metrics.CacheError {
 			t.Error("got a text out of nothing")
 		}
 	}
@@ -199,7 +213,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	got := 0
 	for i := range texts {
-		if _, ok := c.Get(t.Context(), fmt.Sprint("m", i)); ok {
+		if _, look := c.Get(t.Context(), fmt.Sprint("m", i)); look.Found() {
 			got++
 		}
 	}

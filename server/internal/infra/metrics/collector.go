@@ -35,6 +35,10 @@ var (
 	openDesc     = describe("shard_pool_connections", "Connections of the workers' pools.", "shard", "role", "state")
 	limitDesc    = describe("shard_pool_connections_limit", "Connections that the workers' pools may have.", "shard", "role")
 
+	cacheDesc  = describe("cache_lookups_total", "Reads that the cache might have answered, by what it had.", "outcome")
+	joinedDesc = describe("cache_joined_total", "Looks into the cache that shared another's question to Redis.")
+	limitsDesc = describe("rate_limit_requests_total", "Requests of clients that are limited.", "outcome")
+
 	workerRequestsDesc = describe("worker_requests_total", "Requests that the worker answered.", "worker")
 	workerErrorsDesc   = describe("worker_errors_total", "Requests that the worker answered with a status of 500 or higher.", "worker")
 	workerSecondsDesc  = describe("worker_request_duration_seconds", "Time from the parsed request to its answer.", "worker")
@@ -55,6 +59,7 @@ var (
 func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		requestsDesc, tookDesc, queriesDesc, queryDesc, waitDesc, togetherDesc, shutDesc, insideDesc, roomDesc, openDesc, limitDesc,
+		cacheDesc, joinedDesc, limitsDesc,
 		workerRequestsDesc, workerErrorsDesc, workerSecondsDesc, workerStartsDesc, workerDeathsDesc, workerPhaseDesc, workerToldDesc, connectionsDesc,
 		goroutinesDesc, heapDesc, goMemoryDesc, goLimitDesc, collectionsDesc, collectingDesc,
 	} {
@@ -70,6 +75,7 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 			c.server(to, i, name, role)
 		}
 	}
+	c.looks(to)
 	for i := range c.memory.slots {
 		c.worker(to, i)
 	}
@@ -156,6 +162,31 @@ func (c *Collector) server(to chan<- prometheus.Metric, shard int, name string, 
 	to <- gauge(openDesc, busy, name, word, "busy")
 	to <- gauge(openDesc, max(0, open-busy), name, word, "idle")
 	to <- gauge(limitDesc, most, name, word)
+}
+
+// looks are those into the cache and at limits.
+func (c *Collector) looks(to chan<- prometheus.Metric) {
+	var (
+		cache   [cacheOutcomes]uint64
+		limited [limitOutcomes]uint64
+		joined  uint64
+	)
+	for i := range c.memory.slots {
+		slot := &c.memory.slots[i]
+		for o := range cache {
+			cache[o] += slot.cache[o].Load()
+		}
+		for o := range limited {
+			limited[o] += slot.limited[o].Load()
+		}
+		joined += slot.joined.Load()
+	}
+	for o, n := range cache {
+		to <- counter(cacheDesc, n, CacheOutcome(o).String())
+	}
+	to <- counter(joinedDesc, joined)
+	to <- counter(limitsDesc, limited[allowed], "allowed")
+	to <- counter(limitsDesc, limited[refused], "refused")
 }
 
 // silence is how long a worker may tell nothing before it counts as silent.

@@ -41,6 +41,9 @@ type slot struct {
 	requests [maxRoutes][len(methods)][maxStatuses]atomic.Uint64
 	took     [maxRoutes][len(methods)]histogram
 	servers  [maxShards][roles]server
+	cache    [cacheOutcomes]atomic.Uint64
+	joined   atomic.Uint64
+	limited  [limitOutcomes]atomic.Uint64
 
 	state state
 	_     [64]byte // between this slot's last line and the next one's first

@@ -44,6 +44,12 @@ func TestCounts(t *testing.T) {
 	other.Worker(1).Server(1, Replica).Waited(300 * time.Microsecond)
 	m.Worker(0).Server(1, Replica).Sent(1)
 	other.Worker(1).Server(1, Replica).Sent(100)
+	m.Worker(0).Looked(CacheLook{Outcome: CacheFetched})
+	other.Worker(1).Looked(CacheLook{Outcome: CacheFetched, Joined: true})
+	other.Worker(1).Looked(CacheLook{Outcome: CacheBypassed})
+	m.Worker(0).Limited(true)
+	m.Worker(0).Limited(false)
+	other.Worker(1).Limited(true)
 	m.Started(1)
 	m.Died(1)
 	err = testutil.CollectAndCompare(NewCollector(m, []string{"a", "b"}), strings.NewReader(`
@@ -73,6 +79,21 @@ messenger_shard_batch_size_bucket{role="replica",shard="b",le="128"} 2
 messenger_shard_batch_size_bucket{role="replica",shard="b",le="+Inf"} 2
 messenger_shard_batch_size_sum{role="replica",shard="b"} 101
 messenger_shard_batch_size_count{role="replica",shard="b"} 2
+# HELP messenger_cache_joined_total Looks into the cache that shared another's question to Redis.
+# TYPE messenger_cache_joined_total counter
+messenger_cache_joined_total 1
+# HELP messenger_cache_lookups_total Reads that the cache might have answered, by what it had.
+# TYPE messenger_cache_lookups_total counter
+messenger_cache_lookups_total{outcome="bypassed"} 1
+messenger_cache_lookups_total{outcome="error"} 0
+messenger_cache_lookups_total{outcome="fetched"} 2
+messenger_cache_lookups_total{outcome="hit"} 0
+messenger_cache_lookups_total{outcome="miss"} 0
+messenger_cache_lookups_total{outcome="stale"} 0
+# HELP messenger_rate_limit_requests_total Requests of clients that are limited.
+# TYPE messenger_rate_limit_requests_total counter
+messenger_rate_limit_requests_total{outcome="allowed"} 2
+messenger_rate_limit_requests_total{outcome="refused"} 1
 # HELP messenger_worker_deaths_total Processes of this worker that ended without having been told to.
 # TYPE messenger_worker_deaths_total counter
 messenger_worker_deaths_total{worker="0"} 0
@@ -81,7 +102,8 @@ messenger_worker_deaths_total{worker="1"} 1
 # TYPE messenger_worker_requests_total counter
 messenger_worker_requests_total{worker="0"} 1
 messenger_worker_requests_total{worker="1"} 2
-`), "messenger_http_requests_total", "messenger_shard_queries_total", "messenger_shard_batch_size", "messenger_worker_deaths_total", "messenger_worker_requests_total")
+`), "messenger_http_requests_total", "messenger_shard_queries_total", "messenger_shard_batch_size",
+		"messenger_cache_joined_total", "messenger_cache_lookups_total", "messenger_rate_limit_requests_total", "messenger_worker_deaths_total", "messenger_worker_requests_total")
 	if err != nil {
 		t.Error(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/bytedance/sonic"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 )
 
 // fromCache names the cache in answers and logs, as if it were a server of the shard.
@@ -16,7 +17,7 @@ const fromCache = "cache"
 // Cache keeps texts under keys. It may lose any, and give back old ones: each
 // copy of a record says itself what State it is of.
 type Cache interface {
-	Get(ctx context.Context, key string) (text string, ok bool)
+	Get(ctx context.Context, key string) (text string, look metrics.CacheLook)
 	Put(key, text string)
 }
 
@@ -43,13 +44,31 @@ func newCopies[V any](s *Shard, kind string) *copies[V] {
 	return &copies[V]{s, kind}
 }
 
+// present is the key's present state, where a copy could have it.
+func (c *copies[V]) present(ctx context.Context, key string) (s freshness.State, ok bool) {
+	if !c.shard.readsPrimary(ctx) {
+		s, ok = c.shard.table.Current(c.shard.index, key)
+	}
+	if !ok {
+		c.shard.looks.Looked(metrics.CacheLook{Outcome: metrics.CacheBypassed})
+	}
+	return s, ok
+}
+
 // get returns the copy of a key's record that is at hand, if it has the key's
 // present state. Whoever wrote it, when, and what was lost since, says nothing.
 func (c *copies[V]) get(ctx context.Context, key string, present freshness.State) (v V, ok bool) {
-	text, ok := c.shard.cache.Get(ctx, c.name(key, present))
-	if !ok {
-		return v, false
+	text, look := c.shard.cache.Get(ctx, c.name(key, present))
+	if look.Found() {
+		if v, ok = c.read(text, key); !ok {
+			look.Outcome = metrics.CacheStale
+		}
 	}
+	c.shard.looks.Looked(look)
+	return v, ok
+}
+
+func (c *copies[V]) read(text, key string) (v V, ok bool) {
 	var copied cached[V]
 	if err := sonic.UnmarshalString(text, &copied); err != nil || copied.Key != key {
 		return v, false

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
@@ -21,12 +22,12 @@ import (
 type attic struct{ texts sync.Map }
 
 // Get implements Cache.
-func (a *attic) Get(_ context.Context, key string) (string, bool) {
+func (a *attic) Get(_ context.Context, key string) (string, metrics.CacheLook) {
 	text, ok := a.texts.Load(key)
 	if !ok {
-		return "", false
+		return "", metrics.CacheLook{Outcome: metrics.CacheMiss}
 	}
-	return text.(string), true //nolint:errcheck // nothing else is stored
+	return text.(string), metrics.CacheLook{Outcome: metrics.CacheFetched} //nolint:errcheck // nothing else is stored
 }
 
 // Put implements Cache.

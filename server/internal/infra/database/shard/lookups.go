@@ -49,10 +49,10 @@ func (l *Lookups[K, V]) Copied(kind string) *Lookups[K, V] {
 // Get reads what is stored under the key, also given in its canonical form, as
 // Shard.Read does, or a copy that is as good.
 func (l *Lookups[K, V]) Get(ctx context.Context, canonical string, key K) (V, error) {
-	if l.copies == nil || l.shard.readsPrimary(ctx) {
+	if l.copies == nil {
 		return l.ask(ctx, canonical, key)
 	}
-	present, ok := l.shard.table.Current(l.shard.index, canonical)
+	present, ok := l.copies.present(ctx, canonical)
 	if !ok {
 		return l.ask(ctx, canonical, key)
 	}

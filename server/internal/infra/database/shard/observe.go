@@ -22,11 +22,17 @@ type Observer interface {
 	Sent(calls int)
 }
 
+// CacheObserver is told of every read that the cache might have answered.
+type CacheObserver interface {
+	Looked(metrics.CacheLook)
+}
+
 type unobserved struct{}
 
 func (unobserved) Asked(metrics.Outcome, time.Duration) {}
 func (unobserved) Waited(time.Duration)                 {}
 func (unobserved) Sent(int)                             {}
+func (unobserved) Looked(metrics.CacheLook)             {}
 
 // outcomeOf sorts what try found.
 func outcomeOf(ctx context.Context, err error) metrics.Outcome {

@@ -35,7 +35,7 @@ const (
 func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.Conn) error, answers *atomic.Int64, tasks *tasks) (*Shard, error) {
 	s := &Shard{
 		Name: node.Name, index: index, table: limits.Table, readTimeout: limits.ReadTimeout, maxLag: limits.MaxLag,
-		cache: limits.Cache, cacheMaxAge: limits.CacheMaxAge,
+		cache: limits.Cache, cacheMaxAge: limits.CacheMaxAge, looks: limits.CacheObserver,
 	}
 	var err error
 	s.primaryGate = newGate(node.Name, fromPrimary, limits.WriteOpen, limits.RequestTimeout, limits.RequestTimeout, func(ctx context.Context) error {

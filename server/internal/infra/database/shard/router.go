@@ -36,8 +36,9 @@ type Limits struct {
 	// then reads from primaries only.
 	Table *freshness.Table
 	// Cache, if set, has copies of records, which count for CacheMaxAge at most.
-	Cache       Cache
-	CacheMaxAge time.Duration
+	Cache         Cache
+	CacheMaxAge   time.Duration
+	CacheObserver CacheObserver // may be nil
 	// Observe returns who is told of what is asked of a server; it may be nil.
 	Observe func(shard int, role metrics.Role) Observer
 }
@@ -64,6 +65,7 @@ type Shard struct {
 	maxLag      time.Duration
 	cache       Cache // nil when there is none
 	cacheMaxAge time.Duration
+	looks       CacheObserver
 }
 
 // Router finds the shard for a key. It opens connections when they are needed,
@@ -91,6 +93,9 @@ func NewRouter(nodes []Node, limits Limits) (*Router, error) {
 	}
 	if limits.RequestTimeout == 0 {
 		limits.RequestTimeout = privateLifetime
+	}
+	if limits.CacheObserver == nil {
+		limits.CacheObserver = unobserved{}
 	}
 	if limits.Table == nil {
 		table, err := freshness.CreatePrivate(len(nodes), privateLifetime)
