@@ -121,5 +121,5 @@ test-long: lint ## the long forms of the proofs
 	$(stack) test-long
 test-coverage: ## the tests with coverage.html
 	$(stack) test-coverage
-lint: ## golangci-lint and shellcheck
+lint: ## golangci-lint, ShellCheck, spelling, and whether what the guides name is there
 	$(stack) lint
