@@ -3,7 +3,7 @@
 #
 # COMMAND tools: only Go. up, dev: also PgBouncer, Redis, psql and Supervisor from the system's package manager (and PostgreSQL 16, if it
 # offers that). loadtest: only Maven and a JDK. bench: also wrk and pgbench. monitoring: also Prometheus. lint, test: also ShellCheck; test: also a C compiler, for the race detector, and Python's venv,
-# for Schemathesis; for CI Maven; for CI and test-long wrk, pgbench, Prometheus and Chromium. On Debian and
+# for Schemathesis, and curl, for the guides; for CI Maven; for CI and test-long wrk, pgbench, Prometheus and Chromium. On Debian and
 # Ubuntu, as root or with passwordless sudo, what is missing is installed; elsewhere the exact command is printed. Nothing that is installed is also started: no service, no PostgreSQL cluster.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -53,6 +53,7 @@ fi
 if [ "$1" = loadtest ]; then packages=$(gatling apt); else packages=$(missing apt); fi
 case $1 in test* | lint) has shellcheck || packages+=' shellcheck' ;; esac
 case $1 in test*)
+  has curl || packages+=' curl' # for what the guides tell to type
   has gcc || packages+=' gcc libc6-dev'
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=' python3-venv'
   [ -z "${CI:-}" ] || packages+=" $(gatling apt)" # a newcomer's tests pass over Gatling; CI's do not

@@ -18,7 +18,8 @@ esac
 build() { (cd server && env -u GOMAXPROCS -u GOGC -u GOMEMLIMIT go build -o ../.build/ "$@"); }
 mkdir -p .build
 [ -x .build/cluster ] || echo 'building   the tools (the first time takes a minute)' >&2
-build ./tools/cluster ./tools/apictl ./tools/backup ./tools/chaos ./tools/migration ./tools/seed ./tools/verify
+# Beside a test cluster they have just been built: what guides tell to type does not wait for that again.
+[ -n "${TEST_CLUSTER:-}" ] || build ./tools/cluster ./tools/apictl ./tools/backup ./tools/chaos ./tools/migration ./tools/seed ./tools/verify
 [ "$command" != bench ] || build ./cmd/api ./tools/bench
 export PATH="$PATH:/usr/sbin:/sbin" # Debian keeps pgbouncer there, outside an ordinary user's PATH
 

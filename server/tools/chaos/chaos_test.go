@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,76 +16,30 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/apitest"
 )
 
 const testWorkers = 3
 
 // api is a real server beside the test cluster; what it stands on is the cluster's.
 type api struct {
-	cmd    *exec.Cmd
-	url    string
+	*apitest.Server
 	worker atomic.Int64
 	rolled chan struct{}
 }
 
 func startAPI(t *testing.T) *api {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "api")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-race", "-o", binary, "../../cmd/api").CombinedOutput(); err != nil {
-		t.Fatalf("build the API: %v\n%s", err, out)
-	}
-	a := &api{cmd: exec.Command(binary), rolled: make(chan struct{}, 1)}
-	a.cmd.Dir = t.TempDir() // without a .env
-	a.cmd.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT=0", "ADMIN_ADDR=127.0.0.1:0", fmt.Sprintf("GOMAXPROCS=%d", testWorkers), "DB_CONNECT_TIMEOUT=4s")
-	out, err := a.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan string, 1)
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		a.read(bufio.NewScanner(out), ready)
-	}()
-	t.Cleanup(func() {
-		_ = a.cmd.Process.Kill() // the workers see it and leave
-		<-gone
-		_ = a.cmd.Wait()
-	})
-	select {
-	case a.url = <-ready:
-	case <-gone:
-		t.Fatal("the API ended at its start")
-	}
-	return a
-}
-
-// read follows the log.
-func (a *api) read(lines *bufio.Scanner, ready chan<- string) {
-	url, workers := "", 0
-	for lines.Scan() {
-		var line struct {
-			Msg, Addr string
-			WorkerPID int64 `json:"worker_pid"`
-		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil {
-			continue
-		}
+	a := &api{rolled: make(chan struct{}, 1)}
+	a.Server = apitest.Start(t, testWorkers, func(line apitest.Line) {
 		switch line.Msg {
-		case "starting":
-			url = "http://" + line.Addr
 		case "worker ready":
-			a.worker.Store(line.WorkerPID)
-			if workers++; workers == testWorkers {
-				ready <- url
-			}
+			a.worker.Store(int64(line.WorkerPID))
 		case "rolled":
 			a.rolled <- struct{}{}
 		}
-	}
+	})
+	return a
 }
 
 // Fault implements system.
@@ -106,7 +57,7 @@ func (a *api) Command(ctx context.Context, name string, _ ...string) error {
 	if name == "verify" {
 		return quietly(exec.CommandContext(ctx, "go", "run", "../verify"))
 	}
-	if err := a.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := a.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		return err
 	}
 	select {
@@ -132,7 +83,7 @@ func newChaos(t *testing.T, cfg config.Config, only string) (*chaos, *bytes.Buff
 		t.Fatal(err)
 	}
 	a, out := startAPI(t), new(bytes.Buffer)
-	return &chaos{url: a.url, ring: ring, victim: names[1], clients: 8, hold: 2 * time.Second, faults: faults, system: a, out: out}, out
+	return &chaos{url: "http://" + a.Addr, ring: ring, victim: names[1], clients: 8, hold: 2 * time.Second, faults: faults, system: a, out: out}, out
 }
 
 // TestPromisesAreKept is the short form of `make chaos`.
