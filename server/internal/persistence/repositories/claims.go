@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The statements about claims, and the fence. docs/ARCHITECTURE.md tells why
+// The statements about claims, and the fence. docs/FOREIGN_KEYS.md tells why
 // they suffice that no two users ever carry one address.
 const (
 	// claimEmail makes a claim, and else says whose it is.
