@@ -18,8 +18,11 @@ func (h *histogram) add(o histogram) {
 	}
 }
 
-// since is what has been counted since before.
+// since is what has been counted since before; nothing where it is no longer told.
 func (h histogram) since(before histogram) histogram {
+	if len(h) == 0 {
+		return nil
+	}
 	newer := append(histogram(nil), h...)
 	for i := range before {
 		newer[i].count -= before[i].count

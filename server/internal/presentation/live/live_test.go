@@ -177,11 +177,13 @@ func TestTracker(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var h history
-	now := time.Now()
+	now, well := time.Now(), gather(t, told)
 	for i := range 1000 {
-		requests := fmt.Sprint(1000 + 10*i) // 20 a second
-		h.add(read(gather(t, change(t, `worker_requests_total{worker="0"}`, requests)), now))
-		h.add(read(gather(t, change(t, `worker_requests_total{worker="0"}`, requests)), now.Add(time.Millisecond))) // somebody has just come
+		for _, after := range []time.Duration{0, time.Millisecond} { // somebody has just come
+			m := read(well, now.Add(after))
+			m.workers[0].done = float64(1000 + 10*i) // 20 a second
+			h.add(m)
+		}
 		now = now.Add(watched)
 	}
 	if got := h.total().rate; math.Abs(got-20) > 0.1 {
@@ -208,6 +210,10 @@ func TestQuantile(t *testing.T) {
 	}
 	if got := h.since(h).quantile(0.5); !math.IsNaN(got) {
 		t.Errorf("of none: %v", got)
+	}
+	// So it is with the servers of a shard when nobody has asked them and the only worker dies.
+	if got := histogram(nil).since(h).quantile(0.5); !math.IsNaN(got) {
+		t.Errorf("of what is no longer told: %v", got)
 	}
 }
 
