@@ -133,7 +133,7 @@ func (c *Collector) server(to chan<- prometheus.Metric, shard int, name string, 
 		}
 		calls += at.together.sum.Load()
 		told := &slot.state.servers[shard][role]
-		if slot.state.owner.Load() == 0 || !told.known.Load() {
+		if !slot.state.told() || !told.known.Load() {
 			continue
 		}
 		known = true
@@ -221,7 +221,7 @@ func (c *Collector) worker(to chan<- prometheus.Metric, i int) {
 	for _, phase := range []string{"starting", "serving", "draining", "silent"} {
 		to <- gauge(workerPhaseDesc, one(phase == now), worker, phase)
 	}
-	if s.owner.Load() == 0 || s.at.Load() == 0 {
+	if !s.told() {
 		return
 	}
 	to <- gauge(workerToldDesc, float64(s.at.Load())/float64(time.Second), worker)
@@ -241,8 +241,7 @@ func (m *Memory) Workers() int { return len(m.slots) }
 // seconds, or is none.
 func (m *Memory) Phase(slot int) string {
 	s := &m.slots[slot].state
-	told := time.Unix(0, s.at.Load())
-	if s.owner.Load() == 0 || time.Since(told) > silence {
+	if !s.told() || time.Since(time.Unix(0, s.at.Load())) > silence {
 		return "silent"
 	}
 	return [...]string{"starting", "serving", "draining"}[s.phase.Load()]
@@ -257,14 +256,14 @@ func (m *Memory) PprofPort(slot int) int { return int(m.slots[slot].state.pprof.
 // totals is a histogram's, over several.
 type totals struct {
 	buckets [len(bounds) + 1]uint64
-	sum     uint64
+	sum     float64 // seconds: several workers' nanoseconds would not fit in a Duration for ever
 }
 
 func (t *totals) add(h *histogram) {
 	for i := range t.buckets {
 		t.buckets[i] += h.buckets[i].Load()
 	}
-	t.sum += h.sum.Load()
+	t.sum += float64(h.sum.Load()) / float64(time.Second)
 }
 
 func (t *totals) count() (n uint64) {
@@ -275,7 +274,7 @@ func (t *totals) count() (n uint64) {
 }
 
 func (t *totals) metric(desc *prometheus.Desc, labels ...string) prometheus.Metric {
-	return histogramOf(desc, t.buckets[:], time.Duration(t.sum).Seconds(), func(i int) float64 { return bounds[i].Seconds() }, labels...)
+	return histogramOf(desc, t.buckets[:], t.sum, func(i int) float64 { return bounds[i].Seconds() }, labels...)
 }
 
 func histogramOf(desc *prometheus.Desc, buckets []uint64, sum float64, bound func(int) float64, labels ...string) prometheus.Metric {

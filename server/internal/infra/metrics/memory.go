@@ -133,8 +133,11 @@ func (m *Memory) Close() error {
 func (m *Memory) Started(slot int) { m.slots[slot].starts.Add(1) }
 
 // Died counts a worker that ended without having been told to. What it said of
-// itself no longer holds.
+// itself no longer holds, not of its successor either.
 func (m *Memory) Died(slot int) {
-	m.slots[slot].deaths.Add(1)
-	m.slots[slot].state.owner.Store(0)
+	s := &m.slots[slot]
+	s.deaths.Add(1)
+	s.state.owner.Store(0)
+	s.state.at.Store(0)
+	s.state.pprof.Store(0)
 }

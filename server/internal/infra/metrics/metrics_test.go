@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -110,7 +111,7 @@ messenger_worker_requests_total{worker="1"} 2
 	var took totals
 	took.add(&m.slots[0].took[routeIndex["/health"]][1])
 	took.add(&m.slots[1].took[routeIndex["/health"]][1])
-	if took.buckets[3] != 1 || took.buckets[4] != 1 || took.sum != uint64(4*time.Millisecond+1) {
+	if took.buckets[3] != 1 || took.buckets[4] != 1 || math.Abs(took.sum-(4*time.Millisecond+1).Seconds()) > 1e-12 {
 		t.Errorf("got %+v, want one of at most 2 ms, and one of more", took)
 	}
 }
@@ -140,6 +141,53 @@ func TestStateIsOnes(t *testing.T) {
 	m.Died(0)
 	if m.Phase(0) != "silent" || m.PID(0) != 0 {
 		t.Errorf("phase %s, pid %d of the dead", m.Phase(0), m.PID(0))
+	}
+}
+
+// TestSuccessorOfTheDead: who is started in a dead worker's place is not taken for it.
+func TestSuccessorOfTheDead(t *testing.T) {
+	t.Parallel()
+	m, _ := open(t, 1, 1)
+	w := m.Worker(0)
+	w.TakeOver(4711)
+	w.Tell(Serving, 3, []ServerState{{Role: Replica, Shut: true, Busy: 2, Open: 5, Limit: 9}})
+	m.Died(0)
+	w.Join()
+	if m.Phase(0) != "silent" || m.PprofPort(0) != 0 {
+		t.Errorf("phase %s, port %d of who has told nothing yet", m.Phase(0), m.PprofPort(0))
+	}
+	if n := testutil.CollectAndCount(NewCollector(m, []string{"a"}), "messenger_shard_pool_connections", "messenger_worker_goroutines"); n != 0 {
+		t.Errorf("%d figures of the dead worker are told as its successor's", n)
+	}
+	w.Tell(Starting, 0, nil)
+	if m.Phase(0) != "starting" {
+		t.Errorf("phase %s, want what the successor tells", m.Phase(0))
+	}
+}
+
+// TestLongSums: 10,000 requests that wait all the time make 10,000 seconds each second.
+func TestLongSums(t *testing.T) {
+	t.Parallel()
+	m, _ := open(t, 2, 1)
+	const long = 1 << 62 // nanoseconds: five days of that
+	for i := range m.slots {
+		m.Worker(i).Answered("GET", "/health", 200, long)
+		m.Worker(i).Answered("GET", "/health", 200, long)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(NewCollector(m, []string{"a"}))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got float64
+	for _, family := range families {
+		if family.GetName() == "messenger_http_request_duration_seconds" {
+			got = family.GetMetric()[0].GetHistogram().GetSampleSum()
+		}
+	}
+	if want := 4 * time.Duration(long).Seconds(); math.Abs(got/want-1) > 1e-9 {
+		t.Errorf("%g seconds in all, want %g", got, want)
 	}
 }
 

@@ -34,6 +34,9 @@ type state struct {
 	servers [maxShards][roles]serverState
 }
 
+// told tells whether there is a worker that has said how it is.
+func (s *state) told() bool { return s.owner.Load() != 0 && s.at.Load() != 0 }
+
 // serverState is a server of a shard as a worker sees it.
 type serverState struct {
 	known             atomic.Bool
