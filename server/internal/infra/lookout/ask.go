@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -51,30 +52,44 @@ func askServer(name string) func(context.Context, *pgx.Conn) (serverFound, error
 	}
 }
 
-// poolerFound is what a PgBouncer said of the pool of the shard's database.
-type poolerFound map[string]int64
+// poolerFound is what a PgBouncer said of the shard's database, all its users together.
+type poolerFound struct {
+	sums    map[string]int64 // by the columns of SHOW POOLS; versions differ in what they have
+	longest time.Duration    // that a client has waited
+}
 
-// askPooler adds up the numbers of SHOW POOLS, by their columns' names: versions differ.
 func askPooler(ctx context.Context, conn *pgx.Conn) (poolerFound, error) {
 	rows, err := conn.Query(ctx, "SHOW POOLS")
 	if err != nil {
-		return nil, fmt.Errorf("SHOW POOLS: %w", err)
+		return poolerFound{}, fmt.Errorf("SHOW POOLS: %w", err)
 	}
 	defer rows.Close()
-	f := poolerFound{}
+	f := poolerFound{sums: map[string]int64{}}
 	for rows.Next() {
-		raw := rows.RawValues() // as text
+		pool := map[string]string{}
 		for i, field := range rows.FieldDescriptions() {
-			if field.Name == "database" && string(raw[i]) == "pgbouncer" { // its console's own
-				break
-			}
-			if n, err := strconv.ParseInt(string(raw[i]), 10, 64); err == nil {
-				f[field.Name] += n
-			}
+			pool[field.Name] = string(rows.RawValues()[i]) // as text
 		}
+		f.add(pool)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("SHOW POOLS: %w", err)
+		return poolerFound{}, fmt.Errorf("SHOW POOLS: %w", err)
 	}
 	return f, nil
+}
+
+// add takes in a pool, which is one user's of one database.
+func (f *poolerFound) add(pool map[string]string) {
+	if pool["database"] == "pgbouncer" { // its console's own
+		return
+	}
+	numbers := map[string]int64{}
+	for name, text := range pool {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			numbers[name] = n
+			f.sums[name] += n
+		}
+	}
+	waited := time.Duration(numbers["maxwait"])*time.Second + time.Duration(numbers["maxwait_us"])*time.Microsecond
+	f.longest = max(f.longest, waited)
 }

@@ -60,7 +60,7 @@ func (l *Lookout) Collect(to chan<- prometheus.Metric) {
 				primary = &what
 			}
 		}
-		collectShard(to, s.Name, primary, replica)
+		collectShard(to, s, primary, replica)
 		if found := l.poolers[i].found.Load(); found != nil {
 			to <- gauge(poolerUpDesc, one(found.up), s.Name)
 			if found.up {
@@ -79,34 +79,34 @@ func collectServer(to chan<- prometheus.Metric, shard, server string, f serverFo
 	to <- counter(transactionsDesc, f.rollback, shard, server, "rolled_back")
 }
 
-func collectShard(to chan<- prometheus.Metric, shard string, primary, replica *serverFound) {
+func collectShard(to chan<- prometheus.Metric, s Shard, primary, replica *serverFound) {
 	switch {
 	case primary != nil:
-		to <- gauge(usersDesc, float64(primary.users), shard)
+		to <- gauge(usersDesc, float64(primary.users), s.Name)
 	case replica != nil:
-		to <- gauge(usersDesc, float64(replica.users), shard)
+		to <- gauge(usersDesc, float64(replica.users), s.Name)
 	}
 	if primary != nil && replica != nil { // which may have been asked the later of the two
-		to <- gauge(lagDesc, float64(max(0, primary.wal-replica.wal)), shard)
+		to <- gauge(lagDesc, float64(max(0, primary.wal-replica.wal)), s.Name)
 	}
-	if primary == nil {
+	if primary == nil || len(s.Servers) == 1 { // without a replica there is no slot to be lost
 		return
 	}
-	to <- gauge(slotDesc, one(primary.slotActive), shard)
-	to <- gauge(slotLostDesc, one(primary.slotStatus == "lost" || primary.slotStatus == "missing"), shard)
-	to <- gauge(slotRetainedDesc, float64(primary.slotRetained), shard)
+	to <- gauge(slotDesc, one(primary.slotActive), s.Name)
+	to <- gauge(slotLostDesc, one(primary.slotStatus == "lost" || primary.slotStatus == "missing"), s.Name)
+	to <- gauge(slotRetainedDesc, float64(primary.slotRetained), s.Name)
 	if primary.slotMost >= 0 {
-		to <- gauge(slotMostDesc, float64(primary.slotMost), shard)
+		to <- gauge(slotMostDesc, float64(primary.slotMost), s.Name)
 	}
 }
 
 func collectPooler(to chan<- prometheus.Metric, shard string, f poolerFound) {
-	to <- gauge(poolerClientsDesc, float64(f["cl_active"]), shard, "active")
-	to <- gauge(poolerClientsDesc, float64(f["cl_waiting"]), shard, "waiting")
+	to <- gauge(poolerClientsDesc, float64(f.sums["cl_active"]), shard, "active")
+	to <- gauge(poolerClientsDesc, float64(f.sums["cl_waiting"]), shard, "waiting")
 	for _, state := range []string{"active", "idle", "used", "tested", "login"} {
-		to <- gauge(poolerServersDesc, float64(f["sv_"+state]), shard, state)
+		to <- gauge(poolerServersDesc, float64(f.sums["sv_"+state]), shard, state)
 	}
-	to <- gauge(poolerWaitDesc, float64(f["maxwait"])+float64(f["maxwait_us"])/1e6, shard)
+	to <- gauge(poolerWaitDesc, f.longest.Seconds(), shard)
 }
 
 func counter(desc *prometheus.Desc, n int64, labels ...string) prometheus.Metric {
