@@ -84,7 +84,11 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		return addr.Unmap().Prefix(addr.Unmap().BitLen())
 	}
-	return netip.ParsePrefix(text)
+	network, err := netip.ParsePrefix(text)
+	if addr := network.Addr(); err == nil && addr.Is4In6() { // as which no client is known
+		return addr.Unmap().Prefix(network.Bits() - 96)
+	}
+	return network, err
 }
 
 // checkPools makes sure that every worker gets at least one connection.

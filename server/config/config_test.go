@@ -172,8 +172,8 @@ func TestRates(t *testing.T) {
 	if got := mustLoad(t).RateLimit; got != (Rate{}) {
 		t.Errorf("got %+v, want no limit", got)
 	}
-	cfg := mustLoad(t, "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32,::1")
-	if got, want := fmt.Sprint(cfg.ProxyNetworks()), "[10.0.0.0/8 192.0.2.7/32 2001:db8::/32 ::1/128]"; got != want {
+	cfg := mustLoad(t, "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32,::1,::ffff:172.16.0.0/108")
+	if got, want := fmt.Sprint(cfg.ProxyNetworks()), "[10.0.0.0/8 192.0.2.7/32 2001:db8::/32 ::1/128 172.16.0.0/12]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
