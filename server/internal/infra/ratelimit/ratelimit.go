@@ -21,8 +21,8 @@
 // The last slot of a bucket is for all who find no other free: they have one count
 // together. So somebody with very many addresses (of IPv6 a whole /64 counts as one)
 // can neither use up the memory nor switch the limit off. What is left to them is
-// to have clients that come anew share a count with them: with 65,000 clients in a
-// window one in a million has to, with 250,000 one in three. Clients that have a slot of their
+// to have clients that come anew share a count with them: of 65,000 clients in a
+// window one in 700,000 has to, of 250,000 one in nine. Clients that have a slot of their
 // own keep it as long as the window. Who belongs to which bucket nobody can tell
 // who does not know the key, which is drawn at the start.
 package ratelimit
@@ -52,8 +52,8 @@ const (
 	magic      = 0x7261_7465_6c69_0001
 )
 
-// A slot is one client's. 59 bits tell clients apart: of 100,000 no two are taken
-// for one, but for a chance of one in 100 million.
+// A slot is one client's. 57 bits tell clients apart, of the bucket and of the id:
+// of 100,000 no two are taken for one, but for a chance of one in 29 million.
 type slot struct {
 	owner atomic.Uint64 // window, id
 	count atomic.Uint64 // window (32 bits), requests that were let in (32 bits)
