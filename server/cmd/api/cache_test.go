@@ -161,7 +161,7 @@ func TestCachedReadsAreFresh(t *testing.T) {
 // say so.
 func TestCacheIsCounted(t *testing.T) {
 	cfg := testcluster.Open(t)
-	s := start(t, useCache(cfg), "REQUEST_TIMEOUT=3s") // copies may be made so long after the start
+	s := start(t, withAdmin, useCache(cfg), "REQUEST_TIMEOUT=3s") // copies may be made so long after the start
 	admin := "http://" + s.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).Addr
 	t.Cleanup(func() { thaw(t, redis) })
 

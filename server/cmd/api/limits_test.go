@@ -18,7 +18,7 @@ import (
 func TestRateLimit(t *testing.T) {
 	testcluster.Open(t)
 	const quota, clients, connections, each = 150, 3, 8, 30
-	s := start(t, "GOMAXPROCS=7", fmt.Sprintf("RATE_LIMIT=%d/24h", quota), "TRUSTED_PROXIES=127.0.0.1")
+	s := start(t, withAdmin, "GOMAXPROCS=7", fmt.Sprintf("RATE_LIMIT=%d/24h", quota), "TRUSTED_PROXIES=127.0.0.1")
 	s.awaitCount(t, 7, func(l logLine) bool { return l.Msg == "worker ready" })
 	var in, refused [clients]atomic.Int64
 	ask := func(client int) {

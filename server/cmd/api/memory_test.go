@@ -38,13 +38,13 @@ func TestMemoryStaysBelowItsLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	testcluster.Fill(t, cfg, ring.Owner, 5_000)
-	cmd := command(t, "GOGC=off", fmt.Sprintf("GOMEMLIMIT=%dMiB", limit), "REQUEST_TIMEOUT=20s", "READ_TIMEOUT=2m", "WRITE_TIMEOUT=2m")
+	cmd := command(t, withAdmin, "GOGC=off", fmt.Sprintf("GOMEMLIMIT=%dMiB", limit), "REQUEST_TIMEOUT=20s", "READ_TIMEOUT=2m", "WRITE_TIMEOUT=2m")
 	cmd.Path = filepath.Join(t.TempDir(), "api") // the race detector keeps accounts of memory, in memory
 	if out, err := exec.Command("go", "build", "-o", cmd.Path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	s := startProgram(t, cmd)
-	processes := []int{s.cmd.Process.Pid}
+	processes := []int{s.cmd.Process.Pid, s.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).PID}
 	for _, l := range s.matching(func(l logLine) bool { return l.Msg == "worker ready" }) {
 		processes = append(processes, l.WorkerPID)
 	}

@@ -27,7 +27,7 @@ import (
 // exactly while no worker dies, and as well as can be when one does.
 func TestMetrics(t *testing.T) {
 	cfg := testcluster.Open(t)
-	s := start(t, "GOMAXPROCS=7")
+	s := start(t, "GOMAXPROCS=7", withAdmin)
 	s.awaitCount(t, 7, func(l logLine) bool { return l.Msg == "worker ready" })
 	admin := "http://" + s.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).Addr
 	id := must[user](t, s, "POST", "/api/v1/users", createBody("Ada", "ada@example.com"), 201).ID
@@ -176,7 +176,7 @@ func TestMetrics(t *testing.T) {
 // TestAdminPortTaken: who else has the port costs the metrics, until it goes.
 func TestAdminPortTaken(t *testing.T) {
 	testcluster.Open(t)
-	first := start(t)
+	first := start(t, withAdmin)
 	addr := first.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).Addr
 	second := start(t, "ADMIN_ADDR="+addr)
 	line := second.awaitLine(t, func(l logLine) bool { return l.Level == "ERROR" && strings.Contains(l.Msg, "the address is taken") })
@@ -196,7 +196,7 @@ func TestAdminPortTaken(t *testing.T) {
 // TestAdminEnds: the process behind the admin port is replaced when it dies, and ends with its master.
 func TestAdminEnds(t *testing.T) {
 	testcluster.Open(t)
-	s := start(t)
+	s := start(t, withAdmin)
 	isPort := func(l logLine) bool { return l.Msg == "admin port" }
 	kill(t, s.awaitLine(t, isPort).PID)
 	found := s.awaitCount(t, 2, isPort)

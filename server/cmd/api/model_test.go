@@ -250,14 +250,14 @@ func (m *model) get(t *rapid.T) {
 // getSettled reads until the server answers whose reads are counted, so that
 // what follows meets one that has the user's present state.
 func (m *model) getSettled(t *rapid.T) {
-	for u, tries := m.pick(t), 0; tries < 100; tries++ {
+	for u, tries := m.pick(t), 0; tries < 10; tries++ {
 		got := m.send(t, "GET", path(u.ID), "")
 		m.expect(t, got, 200, "get until settled "+u.ID)
 		m.same(t, got, u)
 		if strings.Contains(got.header.Get("X-Served-By"), m.server) {
 			return
 		}
-		<-time.After(5 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 }
 

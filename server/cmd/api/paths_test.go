@@ -77,9 +77,8 @@ func TestPaths(t *testing.T) {
 			must[user](t, s, "GET", "/api/v1/users/"+u.ID, "", 200)
 		}
 
-		// The primary knows the API's sessions only by PgBouncer's sockets, but for the admin port's own, which serves no requests.
-		const sessions = "SELECT client_port::text FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()" +
-			" AND application_name <> 'messenger_server_admin'"
+		// The primary knows the API's sessions only by PgBouncer's sockets.
+		const sessions = "SELECT client_port::text FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
 		ports := testcluster.MustQuery[string](t, primary, sessions)
 		poolers := console(t, cfg, i, "SHOW SERVERS", "local_port")
 		if len(ports) == 0 {

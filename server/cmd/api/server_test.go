@@ -43,6 +43,10 @@ type logLine struct {
 	WorkerPID                                             int    `json:"worker_pid"`
 }
 
+// withAdmin is the setting of a server whose admin port is looked at. The others do
+// without that process and its connections to every database.
+const withAdmin = "ADMIN_ADDR=127.0.0.1:0"
+
 // command is the API's process, with settings added to those of the cluster
 // and in a folder without a .env.
 func command(t testing.TB, settings ...string) *exec.Cmd {
@@ -50,7 +54,7 @@ func command(t testing.TB, settings ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Dir = t.TempDir()
 	// A login's SCRAM hashes take long under the race detector on a machine that is busy.
-	cmd.Env = append(os.Environ(), mainVariable+"=1", "HOST=127.0.0.1", "PORT=0", "ADMIN_ADDR=127.0.0.1:0", fmt.Sprintf("GOMAXPROCS=%d", workers), "DB_CONNECT_TIMEOUT=4s")
+	cmd.Env = append(os.Environ(), mainVariable+"=1", "HOST=127.0.0.1", "PORT=0", "ADMIN_ADDR=off", fmt.Sprintf("GOMAXPROCS=%d", workers), "DB_CONNECT_TIMEOUT=4s")
 	cmd.Env = append(cmd.Env, settings...)
 	return cmd
 }

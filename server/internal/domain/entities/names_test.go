@@ -2,6 +2,7 @@ package entities
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -54,8 +55,11 @@ func TestParseName(t *testing.T) {
 func TestNamePattern(t *testing.T) {
 	t.Parallel()
 	pattern, blank := regexp.MustCompile(NamePattern), regexp.MustCompile(BlankPattern)
+	// Ideographs, Hangul and private use are alike from one end to the other.
+	blocks := [][2]rune{{0x3400, 0x4dbf}, {0x4e00, 0x9fff}, {0xac00, 0xd7a3}, {0xe000, 0xf8ff}}
 	for r := range rune(0x10000) {
-		if !utf8.ValidRune(r) {
+		alike := slices.ContainsFunc(blocks, func(b [2]rune) bool { return b[0]+16 < r && r < b[1]-16 })
+		if !utf8.ValidRune(r) || alike && r%16 != 0 {
 			continue
 		}
 		for _, name := range []string{string(r), "a" + string(r) + "b"} {

@@ -137,7 +137,7 @@ func TestManyClients(t *testing.T) {
 func TestFullBucket(t *testing.T) {
 	t.Parallel()
 	tables, _ := open(t, 1, Limit{1, time.Hour})
-	const clients = 4 << bucketBits * slots
+	const clients = 2 << bucketBits * slots
 	in := 0
 	for n := range clients {
 		if _, _, ok := tables[0].Take(client(n)); ok {

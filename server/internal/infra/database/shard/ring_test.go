@@ -89,7 +89,7 @@ func TestRingBalance(t *testing.T) {
 // TestRingGrowth proves that a new shard takes its part and moves nothing else.
 func TestRingGrowth(t *testing.T) {
 	t.Parallel()
-	for n := 1; n <= 8; n++ {
+	for _, n := range []int{1, 2, 5} {
 		before, after := mustRing(t, names(n)), mustRing(t, names(n+1))
 		added := fmt.Sprintf("shard-%d", n)
 		const keys = 20_000
