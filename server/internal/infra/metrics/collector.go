@@ -241,7 +241,8 @@ func (m *Memory) Workers() int { return len(m.slots) }
 // seconds, or is none.
 func (m *Memory) Phase(slot int) string {
 	s := &m.slots[slot].state
-	if !s.told() || time.Since(time.Unix(0, s.at.Load())) > silence {
+	// Who is to tell in the future has told nothing since the clock was set back.
+	if !s.told() || time.Since(time.Unix(0, s.at.Load())).Abs() > silence {
 		return "silent"
 	}
 	return [...]string{"starting", "serving", "draining"}[s.phase.Load()]
