@@ -28,14 +28,15 @@ type serverFound struct {
 
 // serverQuery asks all of it in one round trip, of what the server's role may see
 // and what costs nothing. How many users there are is what the statistics say:
-// those of a primary count each change, but begin anew after a crash.
+// those of a primary count each change, but begin anew after a crash. Of a
+// partitioned table they are its partitions'.
 const serverQuery = `
 SELECT pg_is_in_recovery(),
        (CASE WHEN pg_is_in_recovery() THEN coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)
              ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') END)::bigint,
-       coalesce((SELECT CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE greatest(c.reltuples, 0) END
-                   FROM pg_class AS c LEFT JOIN pg_stat_user_tables AS s ON s.relid = c.oid
-                  WHERE c.oid = to_regclass('users')), 0)::bigint,
+       coalesce((SELECT sum(coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0)::bigint))
+                   FROM (SELECT to_regclass('users')::oid UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass('users')) AS t (relid)
+                   JOIN pg_class AS c ON c.oid = t.relid AND c.relkind = 'r'), 0)::bigint,
        d.numbackends::bigint, d.xact_commit, d.xact_rollback,
        coalesce(s.wal_status, 'missing'), coalesce(s.active, false),
        (CASE WHEN pg_is_in_recovery() THEN 0 ELSE coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0) END)::bigint,
