@@ -40,6 +40,7 @@ func (c *Config) check() (problems Problems) {
 	}
 	problems = append(problems, c.checkCache()...)
 	problems = append(problems, c.checkRates()...)
+	problems = append(problems, c.checkTraces()...)
 	for i, origin := range c.CORSAllowOrigins {
 		c.CORSAllowOrigins[i] = strings.TrimSpace(origin)
 		if !isOrigin(c.CORSAllowOrigins[i]) {
@@ -56,7 +57,7 @@ var redisURL = regexp.MustCompile(`^rediss?://([^/@?#]*@)?([A-Za-z0-9._-]+|\[[0-
 
 // checkCache leaves most of the memory to what answers requests.
 func (c *Config) checkCache() (problems Problems) {
-	if url := c.RedisURL.Reveal(); url != "" && !redisURL.MatchString(url) {
+	if text := c.RedisURL.Reveal(); text != "" && !redisURL.MatchString(text) {
 		problems.add("REDIS_URL", "is not redis://host:port, with a user, a password and a number of a database if need be: "+
 			"redis://user:password@host:port/0; rediss:// for TLS; what is special in a password is percent-encoded")
 	}
@@ -75,6 +76,32 @@ func (c *Config) checkRates() (problems Problems) {
 		c.TrustedProxies[i] = strings.TrimSpace(text)
 		if _, err := parseNetwork(c.TrustedProxies[i]); err != nil {
 			problems.add("TRUSTED_PROXIES", "%q is not an address such as 192.0.2.7 or a network such as 10.0.0.0/8", text)
+		}
+	}
+	return problems
+}
+
+// checkTraces finds what OpenTelemetry's SDK would only log, or not even that. While
+// nothing is traced it may be meant for other programs.
+func (c *Config) checkTraces() (problems Problems) {
+	if !c.Traces() {
+		return nil
+	}
+	if c.TracesExporter != "otlp" {
+		problems.add("OTEL_TRACES_EXPORTER", "%q is not otlp, nor none", c.TracesExporter)
+	}
+	for name, value := range map[string]string{
+		"OTEL_EXPORTER_OTLP_PROTOCOL": c.OTLPProtocol, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": c.OTLPTracesProtocol,
+	} {
+		if value != "" && value != "http/protobuf" {
+			problems.add(name, "%q is not http/protobuf, which is what this server speaks: give it the collector's port for that, usually 4318", value)
+		}
+	}
+	for name, value := range map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": c.OTLPEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.OTLPTracesEndpoint,
+	} {
+		if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			problems.add(name, "%q is not a URL such as http://127.0.0.1:4318", value)
 		}
 	}
 	return problems

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -72,6 +73,15 @@ type Config struct {
 	CacheSize   Bytes         `env:"CACHE_SIZE" envDefault:"128MiB"`         // in all workers together, beside what Redis has
 
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+
+	// OpenTelemetry's SDK reads its variables itself, in the workers, who are handed on
+	// what stands in .env; these say whether it is asked to. Its others are in names.go.
+	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
+	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
+	OTLPTracesProtocol string `env:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"`
+	TracesExporter     string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp"`
+	OTelDisabled       string `env:"OTEL_SDK_DISABLED"`
 
 	environ func() []string // a func, because fmt would print the secrets in a map
 }
@@ -155,6 +165,11 @@ func (c *Config) fitIdleConns(values map[string]string) {
 // Addr is where the API listens.
 func (c Config) Addr() string {
 	return net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+}
+
+// Traces tells whether spans are to be sent to a collector.
+func (c Config) Traces() bool {
+	return (c.OTLPEndpoint != "" || c.OTLPTracesEndpoint != "") && c.TracesExporter != "none" && !strings.EqualFold(c.OTelDisabled, "true")
 }
 
 // ProxyNetworks is TrustedProxies, as networks.

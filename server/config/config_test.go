@@ -68,6 +68,21 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// TestTraces are off unless a collector is named, whatever else is set for other programs.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	for environ, want := range map[string]bool{
+		"": false, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_SERVICE_NAME=x OTEL_UNHEARD_OF=y": false,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:4318": true, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://a/v1/traces": true,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:4318 OTEL_SDK_DISABLED=TRUE":    false,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:4318 OTEL_TRACES_EXPORTER=none": false,
+	} {
+		if got := mustLoad(t, strings.Fields(environ)...).Traces(); got != want {
+			t.Errorf("%q: traces are %t, want %t", environ, got, want)
+		}
+	}
+}
+
 func TestWithoutSharding(t *testing.T) {
 	t.Parallel()
 	cfg := mustLoad(t, "SHARDING_ENABLED=false", "SHARD_0_REPLICA_ADDR=none", "SHARD_3_WRITE_ADDR=elsewhere:1")
@@ -104,6 +119,10 @@ func TestProblems(t *testing.T) {
 		{"more idle than open", []string{"DB_READ_MAX_IDLE_CONNS=201"}, []string{"DB_READ_MAX_IDLE_CONNS: 201 is more than DB_READ_MAX_OPEN_CONNS, which is 200"}},
 		{"too few idle", []string{"DB_READ_MAX_IDLE_CONNS=3"}, []string{"DB_READ_MAX_IDLE_CONNS: 3 idle connections for 7 workers"}},
 		{"no time for the primary", []string{"REQUEST_TIMEOUT=1s"}, []string{"DB_READ_TIMEOUT: 1s leaves nothing"}},
+		{"no collector", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318"}, []string{`OTEL_EXPORTER_OTLP_ENDPOINT: "localhost:4318" is not a URL such as http`}},
+		{"another protocol", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_TRACES_EXPORTER=zipkin"}, []string{
+			`OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not http/protobuf`, `OTEL_TRACES_EXPORTER: "zipkin" is not otlp`,
+		}},
 		{"ssl mode", []string{"DB_SSLMODE=on"}, []string{`DB_SSLMODE: "on" is not one of disable`}},
 		{"no origins", []string{"CORS_ALLOW_ORIGINS=https://a.example, app.example.com,https://a.example/path,https://*,null,HTTPS://a.example,https://a b,ftp://a.example"}, []string{
 			`CORS_ALLOW_ORIGINS: " app.example.com" is not an origin such as https://app.example.com`, `"https://a.example/path" is`,

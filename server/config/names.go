@@ -15,21 +15,29 @@ var launcherNames = []string{
 	"PROMETHEUS_ADDR", "GRAFANA_ADDR",
 }
 
+// telemetryNames are read by OpenTelemetry's SDK, beside those in Config.
+var telemetryNames = []string{
+	"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
+	"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+	"OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+	"OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT",
+}
+
 // ownPrefixes begin names that can only be meant for us, so that a misspelt one
 // is an error even in the environment, which is full of other programs' names.
 var ownPrefixes = []string{"SHARDING_", "SHARD_", "DB_WRITE_", "DB_READ_"}
 
 var shardName = regexp.MustCompile(`^SHARD_(0|[1-9][0-9]?)_(WRITE|PRIMARY|REPLICA)_ADDR$`)
 
-// Names lists every variable with a fixed name: the server's, then the
-// launchers'. The addresses of shard i are SHARD_<i>_WRITE_ADDR,
+// Names lists every variable with a fixed name: the server's, its telemetry's,
+// then the launchers'. The addresses of shard i are SHARD_<i>_WRITE_ADDR,
 // SHARD_<i>_PRIMARY_ADDR and SHARD_<i>_REPLICA_ADDR besides.
 func Names() []string {
 	var names []string
 	for field := range fields() {
 		names = append(names, field)
 	}
-	return append(names, launcherNames...)
+	return append(append(names, telemetryNames...), launcherNames...)
 }
 
 // fields yields the names in the tags of Config.

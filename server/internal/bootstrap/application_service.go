@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
@@ -20,6 +21,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/ratelimit"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/tracing"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/persistence/repositories"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/routes"
@@ -45,7 +47,8 @@ type Application struct {
 	sampler      *freshness.Sampler
 	sweeper      *repositories.Sweeper
 	router       *shard.Router
-	cache        *cache.Cache // nil when it is off
+	cache        *cache.Cache    // nil when it is off
+	traces       *tracing.Traces // nil when they are off
 	worker       *metrics.Worker
 	draining     *atomic.Bool
 	serving      atomic.Bool
@@ -55,7 +58,7 @@ type Application struct {
 // NewApplication builds it over the tables that the workers share, and has the worker
 // count; rates is nil where clients are not limited. It connects to nothing yet. The
 // caller closes it, and then the tables.
-func NewApplication(cfg config.Config, table *freshness.Table, rates *ratelimit.Table, worker *metrics.Worker, log *slog.Logger) (*Application, error) {
+func NewApplication(cfg config.Config, table *freshness.Table, rates *ratelimit.Table, worker *metrics.Worker, log *slog.Logger) (_ *Application, err error) {
 	if err := handlers.Warm(); err != nil {
 		return nil, fmt.Errorf("warm up JSON: %w", err)
 	}
@@ -63,7 +66,16 @@ func NewApplication(cfg config.Config, table *freshness.Table, rates *ratelimit.
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	router, err := openShards(cfg, table, kept, worker, log)
+	traces, tracer, err := openTraces(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && traces != nil {
+			traces.Close()
+		}
+	}()
+	router, err := openShards(cfg, table, kept, worker, tracer, log)
 	if err != nil {
 		return nil, fmt.Errorf("open shards: %w", err)
 	}
@@ -96,11 +108,12 @@ func NewApplication(cfg config.Config, table *freshness.Table, rates *ratelimit.
 		Log:            log,
 		Draining:       draining,
 		Observer:       worker,
-	}, handlers.NewUsers(users, cursors), handlers.NewShards(shards, draining))
+		Tracer:         tracer,
+	}, newUserHandlers(users, tracer, cursors), handlers.NewShards(shards, draining))
 
 	return &Application{
 		http: app, log: log, sampler: sampler, sweeper: repositories.NewSweeper(repo, log), router: router, cache: kept, worker: worker,
-		draining: draining, drainTimeout: cfg.DrainTimeout,
+		traces: traces, draining: draining, drainTimeout: cfg.DrainTimeout,
 	}, nil
 }
 
@@ -186,8 +199,21 @@ func (a *Application) awaitClients(most time.Duration) {
 	}
 }
 
-// Close closes the connections to the shards. Serve has returned by then.
+// newUserHandlers has the handlers call the service, by way of its spans if there is a
+// tracer.
+func newUserHandlers(users *services.Users, tracer trace.Tracer, cursors handlers.Cursors) *handlers.Users {
+	if tracer == nil {
+		return handlers.NewUsers(users, cursors)
+	}
+	return handlers.NewUsers(tracing.NewUsers(users, tracer), cursors)
+}
+
+// Close closes the connections to the shards, and sends the last spans. Serve has
+// returned by then.
 func (a *Application) Close() error {
+	if a.traces != nil {
+		defer a.traces.Close()
+	}
 	if err := a.router.Close(); err != nil {
 		return errors.Join(errors.New("close shards"), err)
 	}

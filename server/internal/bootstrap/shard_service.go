@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/cache"
@@ -20,7 +21,7 @@ const applicationName = "messenger_server"
 // openShards returns one worker's connections to every shard. All workers
 // together, each with its part, keep to the limits in cfg: with 7 workers and
 // 500 connections for writes, 71 to each shard's pooler, 497 in all.
-func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, worker *metrics.Worker, log *slog.Logger) (*shard.Router, error) {
+func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, worker *metrics.Worker, tracer trace.Tracer, log *slog.Logger) (*shard.Router, error) {
 	nodes, err := nodesOf(cfg)
 	if err != nil {
 		return nil, err
@@ -37,6 +38,7 @@ func openShards(cfg config.Config, table *freshness.Table, kept *cache.Cache, wo
 		Table:          table,
 		CacheMaxAge:    cfg.CacheMaxAge,
 		CacheObserver:  worker,
+		Tracer:         tracer,
 		Observe:        func(i int, role metrics.Role) shard.Observer { return worker.Server(i, role) },
 	}
 	if kept != nil {

@@ -29,7 +29,7 @@ func TestShardedUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := openShards(cfg, table, nil, counts.Worker(0), slog.New(slog.DiscardHandler))
+		router, err := openShards(cfg, table, nil, counts.Worker(0), nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
@@ -101,6 +102,7 @@ func typeOfStatus(status int) (t *problems.Type, detail string) {
 type answers struct {
 	log      *slog.Logger
 	observer Observer
+	traced   bool
 }
 
 // logged is the middleware that answers for everything behind it.
@@ -193,6 +195,11 @@ func (a answers) line(c fiber.Ctx, took time.Duration, event *requestlog.Event, 
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
 	attrs = append(attrs, event.Attrs()...)
+	if a.traced {
+		if span := trace.SpanContextFromContext(c.Context()); span.IsValid() {
+			attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
+		}
+	}
 	if id, ok := c.Locals(localInstance{}).(string); ok {
 		attrs = append(attrs, slog.String("instance", id))
 	}

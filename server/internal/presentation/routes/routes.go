@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	Log            *slog.Logger
 	Draining       *atomic.Bool // ask every client to close its connection
 	Observer       Observer     // may be nil
+	Tracer         trace.Tracer // nil is none
 }
 
 // Observer is told of every request, before it is answered. The route is a pattern
@@ -61,7 +63,12 @@ func New(cfg Config, users *handlers.Users, shards *handlers.Shards) *fiber.App 
 		DisablePreParseMultipartForm: true, // nothing here takes a form
 	})
 	guard(app, answers, cfg.BodyLimit)
-	app.Use(identify, answers.logged)
+	app.Use(identify)
+	if cfg.Tracer != nil {
+		answers.traced = true
+		app.Use(traced(cfg.Tracer))
+	}
+	app.Use(answers.logged)
 	if len(cfg.AllowOrigins) > 0 {
 		app.Use(crossOrigin(cfg.AllowOrigins)) // before anything that refuses, so that browsers show refusals too
 	}

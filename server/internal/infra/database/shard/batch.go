@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -44,8 +46,9 @@ type batcher[I, O any] struct {
 type call[I, O any] struct {
 	in    I
 	since time.Time
-	until time.Time // when its caller stops waiting; zero is never
-	lead  bool      // it is to be sent alone, by its caller
+	until time.Time  // when its caller stops waiting; zero is never
+	lead  bool       // it is to be sent alone, by its caller
+	span  trace.Span // of its caller; nil where nothing is traced
 
 	done chan struct{}
 	result[O]
@@ -60,7 +63,22 @@ type result[O any] struct {
 var errAlone = errors.New("to be sent alone")
 
 // do has in sent to the server: alone, by that function, or together with others.
-func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context) (O, error)) (out O, err error) {
+func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context) (O, error)) (O, error) {
+	if b.gate.spans != nil {
+		return b.traced(ctx, in, alone)
+	}
+	return b.wait(ctx, in, alone)
+}
+
+func (b *batcher[I, O]) traced(ctx context.Context, in I, alone func(context.Context) (O, error)) (out O, err error) {
+	err = b.gate.spans.around(ctx, b.gate, func(ctx context.Context) error {
+		out, err = b.wait(ctx, in, alone)
+		return err
+	})
+	return out, err
+}
+
+func (b *batcher[I, O]) wait(ctx context.Context, in I, alone func(context.Context) (O, error)) (out O, err error) {
 	if b.gate.shut.Load() {
 		return out, b.gate.refuse()
 	}
@@ -102,6 +120,9 @@ func (b *batcher[I, O]) do(ctx context.Context, in I, alone func(context.Context
 func (b *batcher[I, O]) join(ctx context.Context, in I) *call[I, O] {
 	c := &call[I, O]{in: in, since: time.Now(), done: make(chan struct{})}
 	c.until, _ = ctx.Deadline()
+	if b.gate.spans != nil {
+		c.span = trace.SpanFromContext(ctx)
+	}
 	if b.waiting = append(b.waiting, c); len(b.waiting) == 1 {
 		b.watch(batchPatience)
 	}
@@ -191,6 +212,9 @@ func (b *batcher[I, O]) send(ctx context.Context, calls []*call[I, O]) {
 	ins := make([]I, len(calls))
 	for i, c := range calls {
 		ins[i] = c.in
+	}
+	if b.gate.spans != nil {
+		ctx = together(ctx, calls)
 	}
 	b.gate.observer.Sent(len(ins))
 	results, err := b.together(ctx, ins)

@@ -283,3 +283,15 @@ func TestListsFit(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkBatcher is what a batcher costs a request that goes alone, as nearly all do
+// while there are few.
+func BenchmarkBatcher(b *testing.B) {
+	t, ctx := newTestBatcher(b), b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := t.do(ctx, 1, func(context.Context) (int, error) { return 2, nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -56,6 +56,7 @@ type gate struct {
 	logins   logins        // of the pool
 	all      *atomic.Int64 // answers of all servers to this process
 	observer Observer
+	spans    *spans // nil where nothing is traced
 
 	shut    atomic.Bool
 	mu      sync.Mutex // held to shut, to open, and to begin and end looking
@@ -93,6 +94,13 @@ func (g *gate) leave() { g.callers.Add(-1) }
 
 // through calls ask with a connection of the pool, once there is one.
 func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
+	if g.spans != nil {
+		return g.spans.around(ctx, g, func(ctx context.Context) error { return g.enter(ctx, pool, ask) })
+	}
+	return g.enter(ctx, pool, ask)
+}
+
+func (g *gate) enter(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
 	if err := g.admit(); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
@@ -41,6 +42,7 @@ type Limits struct {
 	CacheObserver CacheObserver // may be nil
 	// Observe returns who is told of what is asked of a server; it may be nil.
 	Observe func(shard int, role metrics.Role) Observer
+	Tracer  trace.Tracer // of what is asked of servers; nil is none
 }
 
 func (l Limits) observer(shard int, role metrics.Role) Observer {
