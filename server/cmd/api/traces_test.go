@@ -31,7 +31,7 @@ func TestTraces(t *testing.T) {
 	var found spans
 	receiver := httptest.NewServer(http.HandlerFunc(found.take))
 	defer receiver.Close()
-	s := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL, "OTEL_SERVICE_NAME=tested", "OTEL_BSP_MAX_QUEUE_SIZE=100000")
+	s := start(t, withAdmin, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL, "OTEL_SERVICE_NAME=tested", "OTEL_BSP_MAX_QUEUE_SIZE=100000")
 	admin := "http://" + s.awaitLine(t, func(l logLine) bool { return l.Msg == "admin port" }).Addr
 	id := must[user](t, s, "POST", "/api/v1/users", createBody("Ada", "ada@example.com"), 201).ID
 
