@@ -12,7 +12,7 @@ import (
 
 // down stops everything, the API first and the primaries last; data stays.
 func (c *cluster) down(ctx context.Context) error {
-	if !c.supervises() {
+	if !c.supervises(ctx) {
 		if err := c.stopStrays(ctx); err != nil {
 			return err
 		}

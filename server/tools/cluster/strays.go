@@ -15,7 +15,7 @@ import (
 // stopStrays ends processes of ours that outlived their supervisord, which
 // happens when that was killed: nothing would start them again or stop them.
 func (c *cluster) stopStrays(ctx context.Context) error {
-	if c.supervises() {
+	if c.supervises(ctx) {
 		return nil
 	}
 	said := false

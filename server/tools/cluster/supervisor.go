@@ -42,8 +42,8 @@ func (c *cluster) supervisorctl(ctx context.Context, args ...string) (string, er
 }
 
 // supervises tells whether this project's supervisord runs.
-func (c *cluster) supervises() bool {
-	conn, err := net.Dial("unix", c.path("run", "supervisor.sock"))
+func (c *cluster) supervises(ctx context.Context) bool {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.path("run", "supervisor.sock"))
 	if err != nil {
 		return false
 	}
@@ -53,7 +53,7 @@ func (c *cluster) supervises() bool {
 // startSupervisor starts supervisord in the background, or has the running one
 // read its file again.
 func (c *cluster) startSupervisor(ctx context.Context, changed bool) error {
-	if c.supervises() {
+	if c.supervises(ctx) {
 		if changed {
 			if said, err := c.supervisorctl(ctx, "update"); err != nil {
 				return fmt.Errorf("supervisorctl update: %w: %s", err, said)
@@ -80,7 +80,7 @@ func (c *cluster) startSupervisor(ctx context.Context, changed bool) error {
 func (c *cluster) awaitSupervisor(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	for !c.supervises() {
+	for !c.supervises(ctx) {
 		if err := pause(ctx); err != nil {
 			return fmt.Errorf("supervisord does not answer: see %s", c.path("log", "supervisord.log"))
 		}
@@ -120,7 +120,7 @@ func (c *cluster) start(ctx context.Context, names ...string) error {
 
 // processes asks supervisord for every process; none when it does not run.
 func (c *cluster) processes(ctx context.Context) ([]process, error) {
-	if !c.supervises() {
+	if !c.supervises(ctx) {
 		return nil, nil
 	}
 	said, err := c.supervisorctl(ctx, "status")

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 )
 
 // A create makes claim and user in one statement. Both belong to one shard, so
@@ -139,6 +140,7 @@ const noteOutlives = time.Hour
 
 // CreateOnce implements repositories.Users.
 func (r *ShardedUsers) CreateOnce(ctx context.Context, u entities.User, once entities.Once) (entities.User, bool, error) {
+	ctx = shard.Visit(ctx)
 	recorded, expires, err := r.record(ctx, u, once)
 	if err != nil {
 		return entities.User{}, false, err

@@ -33,7 +33,7 @@ SELECT EXISTS (SELECT FROM gone), clock_timestamp() >= $1`
 
 // Delete implements repositories.Users.
 func (r *ShardedUsers) Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error {
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	ctx, cancel := context.WithTimeout(shard.Visit(ctx), changeTimeout)
 	defer cancel()
 	s := r.owner(ctx, id)
 	for range attempts(ctx) {

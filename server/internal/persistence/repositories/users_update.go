@@ -47,7 +47,7 @@ const changeTimeout = 20 * time.Second
 
 // Update implements repositories.Users.
 func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (u entities.User, err error) {
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	ctx, cancel := context.WithTimeout(shard.Visit(ctx), changeTimeout)
 	defer cancel()
 	s := r.owner(ctx, id)
 	wanted, ok := renameOf(id, c, match, now)

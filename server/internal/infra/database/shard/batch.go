@@ -82,7 +82,7 @@ func (b *batcher[I, O]) wait(ctx context.Context, in I, alone func(context.Conte
 	if b.gate.shut.Load() {
 		return out, b.gate.refuse()
 	}
-	if err := b.gate.admit(); err != nil {
+	if err := b.gate.admit(ctx); err != nil {
 		return out, err
 	}
 	b.mu.Lock()

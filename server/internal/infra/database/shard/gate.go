@@ -76,19 +76,35 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 		away: notSent{fmt.Errorf("%s %w: it does not answer", server, ErrRefused)},
 		full: notSent{fmt.Errorf("%s %w: too many requests wait for it", server, ErrRefused)},
 	}
-	g.turns = newTurns(g.open, &g.logins, &g.queue.answers)
+	g.turns = newTurns(g.open, &g.logins, &g.queue)
 	return g
 }
 
 // admit lets a request in, if it can be answered in time. It leaves when it is.
-func (g *gate) admit() error {
-	if !g.queue.admits(g.callers.Add(1), g.turns.given.Load(), time.Now()) {
+func (g *gate) admit(ctx context.Context) error {
+	v, several := ctx.Value(visitKey{}).(*visit)
+	if !g.queue.admits(g.callers.Add(1), g.turns.given.Load(), time.Now()) && !(several && v.begun.Load()) {
 		g.leave()
 		g.observer.Asked(metrics.QueueFull, 0)
 		return g.full
 	}
+	if several {
+		v.begun.Store(true)
+	}
 	return nil
 }
+
+// Visit returns the context of a request that takes several statements. Whether there
+// is room for it is decided when it comes, at its first: refused later, it
+// would have cost what others needed, and have waited in vain.
+func Visit(ctx context.Context) context.Context {
+	return context.WithValue(ctx, visitKey{}, new(visit))
+}
+
+type (
+	visit    struct{ begun atomic.Bool }
+	visitKey struct{}
+)
 
 func (g *gate) leave() { g.callers.Add(-1) }
 
@@ -101,7 +117,7 @@ func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) er
 }
 
 func (g *gate) enter(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
-	if err := g.admit(); err != nil {
+	if err := g.admit(ctx); err != nil {
 		return err
 	}
 	defer g.leave()
@@ -190,7 +206,10 @@ func (g *gate) onConn(ctx context.Context, since time.Time, pool *gorm.DB, ask f
 	g.observer.Waited(asked.Sub(since))
 	session := pool.Session(&gorm.Session{NewDB: true, Context: ctx})
 	session.Statement.ConnPool = conn
-	defer func() { g.queue.busy.Add(int64(time.Since(asked))) }()
+	defer func() {
+		g.queue.busy.Add(int64(time.Since(asked)))
+		g.queue.sent.Add(1)
+	}()
 	return ask(session)
 }
 

@@ -50,7 +50,7 @@ func TestGateTellsEachOutcome(t *testing.T) {
 	g.shut.Store(true)
 	try(t.Context(), nil)
 	g.callers.Store(maxInside)
-	_ = g.admit()
+	_ = g.admit(t.Context())
 	want := []metrics.Outcome{
 		metrics.Answered, metrics.Answered, metrics.Refused, metrics.Late, metrics.Canceled, metrics.Failed, metrics.GateShut, metrics.QueueFull,
 	}

@@ -38,6 +38,8 @@ type queue struct {
 	most    time.Duration // that a request may be inside
 	answers atomic.Int64
 	busy    atomic.Int64 // nanoseconds that all connections were, together
+	sent    atomic.Int64 // statements, of one request or of many, in this window
+	took    atomic.Int64 // nanoseconds that one of them took last
 	until   atomic.Int64 // when the window ends, in nanoseconds since the Unix epoch
 
 	mu      sync.Mutex
@@ -79,6 +81,9 @@ func (q *queue) look(conns int64, now time.Time) {
 	answers, busy := q.answers.Load(), q.busy.Load()
 	// None are answered in a pause, which says nothing of what comes after it.
 	if got, asked := answers-q.had, busy-q.wasBusy; got > 0 && asked > 0 {
+		if sent := q.sent.Swap(0); sent > 0 {
+			q.took.Store(asked / sent)
+		}
 		q.rooms[q.next] = room{now, int64(float64(got) * float64(conns) * float64(q.most) / float64(asked))}
 		q.next = (q.next + 1) % windows
 	}

@@ -16,9 +16,10 @@ const (
 	// milliseconds of computing on both sides (SCRAM), which a server that is
 	// overloaded, so that requests wait for it, needs for its answers.
 	loginShare = 1. / 50
-	// stuckShare is the same while nobody is answered: those that have a turn wait for
-	// a lock, say, and the server has time.
+	// stuckShare is the same while nobody is answered for stuckAfter times as long as an
+	// answer took last: those that have a turn wait for a lock, say, and the server has time.
 	stuckShare = 1. / 2
+	stuckAfter = 10
 	// minGrowth is the least time in which one is added, beyond minTurns.
 	minGrowth = 20 * time.Millisecond
 )
@@ -29,7 +30,7 @@ const (
 type turns struct {
 	most    int64
 	logins  *logins
-	answers *atomic.Int64       // of the server
+	server  *queue
 	free    *semaphore.Weighted // of most, of which some are kept back
 	waiting atomic.Int64
 	given   atomic.Int64 // of most; changed under mu
@@ -40,8 +41,8 @@ type turns struct {
 	seen    int64     // answers when the timer was set
 }
 
-func newTurns(most int64, l *logins, answers *atomic.Int64) *turns {
-	t := &turns{most: most, logins: l, answers: answers, free: semaphore.NewWeighted(most)}
+func newTurns(most int64, l *logins, q *queue) *turns {
+	t := &turns{most: most, logins: l, server: q, free: semaphore.NewWeighted(most)}
 	t.given.Store(min(most, minTurns))
 	t.free.TryAcquire(most - t.given.Load())
 	return t
@@ -67,14 +68,14 @@ func (t *turns) grow() {
 	if t.watched || t.given.Load() == t.most || t.waiting.Load() == 0 {
 		return
 	}
-	answers := t.answers.Load()
+	answers := t.server.answers.Load()
 	if answers == t.seen || time.Since(t.grown) >= t.logins.times(loginShare) {
 		t.given.Add(1)
 		t.free.Release(1)
 		t.grown = time.Now()
 	}
 	t.watched, t.seen = true, answers
-	time.AfterFunc(t.logins.times(stuckShare), func() {
+	time.AfterFunc(max(t.logins.times(stuckShare), stuckAfter*time.Duration(t.server.took.Load())), func() {
 		t.mu.Lock()
 		t.watched = false
 		t.mu.Unlock()

@@ -45,8 +45,8 @@ func TestPoolGrowsSlowly(t *testing.T) {
 		server := &slowServer{login: 5 * time.Millisecond}
 		tasks := newTasks()
 		var logins logins
-		var answers atomic.Int64
-		turns := newTurns(most, &logins, &answers)
+		var q queue
+		turns := newTurns(most, &logins, &q)
 		pool := newPool(server, most, most, turns, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		began := time.Now()
@@ -69,7 +69,7 @@ func TestPoolGrowsSlowly(t *testing.T) {
 					return
 				}
 				<-time.After(each)
-				answers.Add(1)
+				q.answers.Add(1)
 				_ = conn.Close()
 			})
 			synctest.Wait()
@@ -101,8 +101,8 @@ func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 		server := &slowServer{login: time.Millisecond}
 		tasks := newTasks()
 		var logins logins
-		var answers atomic.Int64
-		turns := newTurns(most, &logins, &answers)
+		var q queue
+		turns := newTurns(most, &logins, &q)
 		pool := newPool(server, most, most, turns, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		ctx, cancel := context.WithCancel(t.Context())
