@@ -4,17 +4,11 @@
 # ask SERVICE SQL: a database's answer, as its superuser.
 ask() { timeout 10 docker exec -u postgres "$(container "$1")" psql -X -A -t -q -c "$2"; }
 
-# role SERVICE: what a database is; fails where it does not answer.
-role() {
-  ask "$1" "SELECT CASE WHEN NOT pg_is_in_recovery() THEN 'primary'
-    WHEN EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN 'replica, streaming' ELSE 'replica, not streaming' END" 2>/dev/null
-}
-
 # primary_of I: the service that takes shard I's writes; fails where none answers that it does.
 primary_of() {
   local service
   for service in "shard-$1" "shard-$1-replica"; do
-    if [ "$(role "$service")" = primary ]; then
+    if [ "$(ask "$service" 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; then
       echo "$service"
       return
     fi
@@ -33,19 +27,4 @@ by_role() {
     primary=$(primary_of "$i") || primary=shard-$i
     primaries_now+=("$primary") replicas_now+=("$(beside "$primary")")
   done
-}
-
-# show_services: what runs, where, in which role. All are asked at once: one that hangs takes its time.
-show_services() {
-  local folder service status ports
-  folder=$(mktemp -d)
-  for service in "${primaries[@]}" "${replicas[@]}"; do
-    { is_running "$service" && { role "$service" || echo 'does not answer'; } >"$folder/$service"; } || true &
-  done
-  wait
-  printf '%-20s %-34s %-24s %s\n' SERVICE STATUS ROLE PORTS
-  compose ps -a --format '{{.Service}}|{{.Status}}|{{.Ports}}' | while IFS='|' read -r service status ports; do
-    printf '%-20s %-34s %-24s %s\n' "$service" "$status" "$(cat "$folder/$service" 2>/dev/null || echo -)" "$ports"
-  done
-  rm -rf "$folder"
 }

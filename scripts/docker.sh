@@ -16,6 +16,8 @@ cd "$(dirname "$0")/.."
 . scripts/docker-restart.sh
 # shellcheck source-path=SCRIPTDIR source=docker-roles.sh
 . scripts/docker-roles.sh
+# shellcheck source-path=SCRIPTDIR source=docker-show.sh
+. scripts/docker-show.sh
 # shellcheck source-path=SCRIPTDIR source=docker-host.sh
 . scripts/docker-host.sh
 # shellcheck source-path=SCRIPTDIR source=docker-fault.sh
@@ -46,7 +48,7 @@ require_server() { is_running messenger_server || die 'The server is not running
 in_server() {
   require_server
   local tty=()
-  [ ! -t 0 ] || [ ! -t 1 ] || tty=(-t)
+  [ ! -t 0 ] || [ ! -t 1 ] || tty=(-t -e NO_COLOR -e TERM)
   docker exec -i ${tty[@]+"${tty[@]}"} "$(container messenger_server)" "$@"
 }
 
@@ -213,14 +215,6 @@ logs() {
   else
     compose logs --tail 200 "$@"
   fi
-}
-
-stats() {
-  local names
-  names=$(ours --format '{{.Names}}' | sort)
-  [ -n "$names" ] || die 'Nothing is running: start everything with  make dev'
-  # shellcheck disable=SC2086  # one word per container
-  docker stats --no-stream --format 'table {{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.NetIO}}' $names
 }
 
 db_shell() {

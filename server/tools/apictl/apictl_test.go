@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/terminal"
 )
 
 var update = flag.Bool("update", false, "write the golden tables anew")
@@ -68,9 +70,9 @@ func TestAnswers(t *testing.T) {
 			}
 
 			var piped, table bytes.Buffer
-			check(show(t.Context(), c, view{out: &piped}))
+			check(show(t.Context(), c, terminal.To(&piped, false)))
 			require.Equal(t, string(body), piped.String())
-			check(show(t.Context(), c, view{out: &table, table: true}))
+			check(show(t.Context(), c, terminal.To(&table, true)))
 
 			golden := filepath.Join("testdata", strings.TrimSuffix(tt.file, "json")+"txt")
 			if *update {
@@ -103,8 +105,8 @@ func TestWhatIsNotAnAnswer(t *testing.T) {
 			t.Parallel()
 			c := serve(t, tt.status, []byte(tt.body))
 			var out bytes.Buffer
-			require.ErrorContains(t, shards(t.Context(), c, view{out: &out}), tt.want)
-			require.ErrorContains(t, health(t.Context(), c, view{out: &out}), tt.want)
+			require.ErrorContains(t, shards(t.Context(), c, terminal.To(&out, false)), tt.want)
+			require.ErrorContains(t, health(t.Context(), c, terminal.To(&out, false)), tt.want)
 			require.Empty(t, out.String())
 		})
 	}
@@ -116,10 +118,10 @@ func TestNoAnswer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	silent := client{base: "http://" + l.Addr().String(), timeout: 50 * time.Millisecond}
-	require.ErrorContains(t, health(t.Context(), silent, view{}), "did not answer within 50ms: see `make logs`")
+	require.ErrorContains(t, health(t.Context(), silent, terminal.To(io.Discard, false)), "did not answer within 50ms: see `make logs`")
 	require.NoError(t, l.Close())
 	nobody := client{base: silent.base, timeout: 5 * time.Second}
-	require.ErrorContains(t, health(t.Context(), nobody, view{}), "no API listens at "+nobody.base+": start it with `make dev`")
+	require.ErrorContains(t, health(t.Context(), nobody, terminal.To(io.Discard, false)), "no API listens at "+nobody.base+": start it with `make dev`")
 }
 
 func TestClientFindsTheAPI(t *testing.T) {
@@ -136,6 +138,7 @@ func TestClientFindsTheAPI(t *testing.T) {
 
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
+	nobody := terminal.To(io.Discard, false)
 	for args, want := range map[string]string{
 		"":              "which command?",
 		"helth":         `unknown command "helth"`,
@@ -143,12 +146,12 @@ func TestCommandLine(t *testing.T) {
 		"shards all":    "shards takes nothing but its options",
 	} {
 		var misused usageError
-		err := run(t.Context(), strings.Fields(args), nil, false)
+		err := run(t.Context(), strings.Fields(args), nobody)
 		require.ErrorAs(t, err, &misused, "%q", args)
 		require.ErrorContains(t, err, want)
 	}
-	require.ErrorIs(t, run(t.Context(), []string{"help"}, nil, false), flag.ErrHelp)
-	require.ErrorIs(t, run(t.Context(), []string{"health", "-h"}, nil, false), flag.ErrHelp)
+	require.ErrorIs(t, run(t.Context(), []string{"help"}, nobody), flag.ErrHelp)
+	require.ErrorIs(t, run(t.Context(), []string{"health", "-h"}, nobody), flag.ErrHelp)
 }
 
 // The whole command, with the settings of the environment.
@@ -162,9 +165,9 @@ func TestRun(t *testing.T) {
 	t.Setenv("PORT", port)
 
 	var out bytes.Buffer
-	require.ErrorContains(t, run(t.Context(), []string{"health"}, &out, false), "no shard serves")
+	require.ErrorContains(t, run(t.Context(), []string{"health"}, terminal.To(&out, false)), "no shard serves")
 	require.Equal(t, string(body), out.String())
 	out.Reset()
-	require.ErrorIs(t, run(t.Context(), []string{"health", "-quiet"}, &out, true), errQuiet)
+	require.ErrorIs(t, run(t.Context(), []string{"health", "-quiet"}, terminal.To(&out, true)), errQuiet)
 	require.Empty(t, out.String())
 }

@@ -4,23 +4,28 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/terminal"
 )
 
 // healthAnswer is GET /health.
 type healthAnswer struct {
-	Status    string `json:"status"`
-	CheckedAt string `json:"checked_at"`
-	Shards    []struct {
-		ShardName string  `json:"shard_name"`
-		Status    string  `json:"status"`
-		Primary   server  `json:"primary"`
-		Replica   *server `json:"replica"`
-		Slot      *struct {
-			WALStatus string `json:"wal_status"`
-		} `json:"slot"`
-	} `json:"shards"`
+	Status    string        `json:"status"`
+	CheckedAt string        `json:"checked_at"`
+	Shards    []shardHealth `json:"shards"`
+}
+
+type shardHealth struct {
+	ShardName string  `json:"shard_name"`
+	Status    string  `json:"status"`
+	Primary   server  `json:"primary"`
+	Replica   *server `json:"replica"`
+	Slot      *struct {
+		WALStatus string `json:"wal_status"`
+	} `json:"slot"`
 }
 
 type server struct {
@@ -30,7 +35,7 @@ type server struct {
 }
 
 // health shows the state of each shard. It fails when none serves.
-func health(ctx context.Context, c client, v view) error {
+func health(ctx context.Context, c client, screen *terminal.Screen) error {
 	a, err := c.get(ctx, "/health")
 	if err != nil {
 		return err
@@ -40,50 +45,62 @@ func health(ctx context.Context, c client, v view) error {
 		return c.refused(a) // a problem's status is a number
 	}
 
-	var verdict error
+	var failed error
 	switch {
 	case a.status == http.StatusOK && (h.Status == "ok" || h.Status == "degraded"):
 	case a.status == http.StatusServiceUnavailable && h.Status == "unavailable":
-		verdict = errors.New("no shard serves: start the databases with `make dev`, and see `make ps` and `make logs-all`")
+		failed = errors.New("no shard serves: start the databases with `make dev`, and see `make ps` and `make logs-all`")
 	default:
 		return c.refused(a)
 	}
-	if v.table {
-		err = v.health(h)
+	if screen.Person() {
+		err = h.show(screen)
 	} else {
-		err = v.raw(a)
+		_, err = screen.Write(a.body)
 	}
-	return errors.Join(verdict, err)
+	return errors.Join(failed, err)
 }
 
-func (v view) health(h healthAnswer) error {
-	columns := []column{
-		{cells: []string{"SHARD"}},
-		{cells: []string{"STATUS"}},
-		{cells: []string{"PRIMARY"}},
-		{cells: []string{"REPLICA"}},
-		{cells: []string{"LAG BYTES"}, right: true},
-		{cells: []string{"SLOT"}},
-	}
-	for _, s := range h.Shards {
-		replica, lag, slot := "none", "", ""
-		if s.Replica != nil {
-			replica = s.Replica.words()
-			if s.Replica.LagBytes != nil {
-				lag = strconv.FormatInt(*s.Replica.LagBytes, 10)
+func (h healthAnswer) show(screen *terminal.Screen) error {
+	err := terminal.Table(screen, h.Shards, []terminal.Column[shardHealth]{
+		{Name: "SHARD", Value: func(s shardHealth) string { return s.ShardName }},
+		{Name: "STATUS", Value: func(s shardHealth) string { return verdict(screen, s.Status, s.Status) }},
+		{Name: "PRIMARY", Value: func(s shardHealth) string { return verdict(screen, s.Primary.Status, s.Primary.words()) }},
+		{Name: "REPLICA", Value: func(s shardHealth) string {
+			if s.Replica == nil {
+				return "none"
 			}
-		}
-		if s.Slot != nil {
-			slot = s.Slot.WALStatus
-		}
-		for i, cell := range []string{s.ShardName, s.Status, s.Primary.words(), replica, lag, slot} {
-			columns[i].cells = append(columns[i].cells, cell)
-		}
-	}
-	if err := v.write(columns...); err != nil {
+			return verdict(screen, s.Replica.Status, s.Replica.words())
+		}},
+		{Name: "LAG BYTES", Right: true, Value: func(s shardHealth) string {
+			if s.Replica == nil || s.Replica.LagBytes == nil {
+				return ""
+			}
+			return strconv.FormatInt(*s.Replica.LagBytes, 10)
+		}},
+		{Name: "SLOT", Spare: 1, Value: func(s shardHealth) string {
+			if s.Slot == nil {
+				return ""
+			}
+			return s.Slot.WALStatus
+		}},
+	})
+	if err != nil {
 		return err
 	}
-	return v.printf("\n%s, checked at %s\n", h.Status, h.CheckedAt)
+	_, err = fmt.Fprintf(screen, "\n%s, checked at %s\n", verdict(screen, h.Status, h.Status), h.CheckedAt)
+	return err
+}
+
+// verdict colours words by the status that they tell of.
+func verdict(screen *terminal.Screen, status, words string) string {
+	switch status {
+	case "ok":
+		return screen.Good(words)
+	case "degraded":
+		return screen.Warning(words)
+	}
+	return screen.Bad(words)
 }
 
 // words is a server's status, and what is wrong with it.

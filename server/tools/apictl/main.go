@@ -11,9 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/terminal"
 )
 
 const usage = `Usage: apictl COMMAND
@@ -35,7 +34,7 @@ var errQuiet = errors.New("quiet")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
+	err := run(ctx, os.Args[1:], terminal.On(os.Stdout))
 	stop()
 	var misused usageError
 	switch {
@@ -53,11 +52,11 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer, terminal bool) error {
+func run(ctx context.Context, args []string, screen *terminal.Screen) error {
 	if len(args) == 0 {
 		return usageError("which command?")
 	}
-	command, show := args[0], map[string]func(context.Context, client, view) error{"health": health, "shards": shards}[args[0]]
+	command, show := args[0], map[string]func(context.Context, client, *terminal.Screen) error{"health": health, "shards": shards}[args[0]]
 	if command == "help" || command == "-h" || command == "--help" {
 		return flag.ErrHelp
 	}
@@ -67,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer, terminal bool) error
 
 	flags := flag.NewFlagSet("apictl", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // main prints the error and the usage once
-	table := flags.Bool("table", terminal, "")
+	table := flags.Bool("table", screen.Person(), "")
 	quiet := new(bool)
 	if command == "health" {
 		quiet = flags.Bool("quiet", false, "")
@@ -81,13 +80,16 @@ func run(ctx context.Context, args []string, out io.Writer, terminal bool) error
 	if flags.NArg() > 0 {
 		return usageError(command + " takes nothing but its options")
 	}
-	if *quiet {
-		out = io.Discard
+	switch {
+	case *quiet:
+		screen = terminal.To(io.Discard, false)
+	case *table != screen.Person():
+		screen = terminal.To(screen, *table)
 	}
 
 	cfg, err := config.Load()
 	if err == nil {
-		err = show(ctx, newClient(cfg), view{out: out, table: *table})
+		err = show(ctx, newClient(cfg), screen)
 	}
 	if err != nil && *quiet {
 		return errQuiet

@@ -34,6 +34,8 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("ps and stats show it", func(t *testing.T) { testShow(t, c) })
+
 	t.Run("PgBouncer has the shared settings", func(t *testing.T) {
 		got := mustShowConfig(t, c)
 		for name, want := range map[string]string{

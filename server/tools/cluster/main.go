@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/terminal"
 )
 
 const usage = `usage: cluster COMMAND
@@ -117,9 +119,9 @@ func run(ctx context.Context, args []string) error {
 	case "rebuild":
 		return c.locked(ctx, c.rebuild)
 	case "ps":
-		return c.ps(ctx)
+		return c.ps(ctx, terminal.On(os.Stdout))
 	case "stats":
-		return c.stats(ctx)
+		return c.stats(ctx, terminal.On(os.Stdout))
 	case "logs":
 		return c.logs(ctx, apiName)
 	case "logs-all":

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,76 +41,6 @@ func (c *cluster) table() {
 	}
 	w.Flush()
 	fmt.Printf("\nRedis  %s\nAPI    %s   (make dev starts it)\nData   %s\n", c.cfg.RedisAddr, c.url("/api/v1/users/"), c.dir)
-}
-
-// ps lists every service: its state, process, address and, asked of the
-// databases themselves, its role.
-func (c *cluster) ps(ctx context.Context) error {
-	list, err := c.processes(ctx)
-	if err != nil {
-		return err
-	}
-	if list == nil {
-		fmt.Println("Nothing runs. `make dev` starts everything.")
-		return nil
-	}
-	states := make(map[string]process)
-	for _, p := range list {
-		states[p.program()] = p
-	}
-	addrs := c.addrs()
-	addrs[apiName], addrs[prometheusName] = c.cfg.Addr(), c.prometheusAddr()
-	names := append(c.names(), apiName)
-	if _, known := states[prometheusName]; known {
-		names = append(names, prometheusName)
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tSTATE\tPID\tADDRESS\tROLE\tUPTIME")
-	for _, name := range names {
-		p, known := states[name]
-		if !known {
-			p = process{state: "STOPPED"}
-		}
-		pid, uptime := "-", "-"
-		if p.pid != 0 {
-			pid = strconv.Itoa(p.pid)
-			if _, after, found := strings.Cut(p.rest, "uptime "); found {
-				uptime = after
-			}
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, strings.ToLower(p.state), pid, addrs[name], c.role(ctx, name, p), uptime)
-	}
-	return w.Flush()
-}
-
-// role asks a database what it is; other services have one by their name.
-func (c *cluster) role(ctx context.Context, name string, p process) string {
-	index := slices.IndexFunc(c.instances(), func(i instance) bool { return i.name == name })
-	switch {
-	case name == apiName:
-		return "api"
-	case name == redisName:
-		return "cache"
-	case name == prometheusName:
-		return "monitoring"
-	case index < 0:
-		return "pooler"
-	case p.pid == 0:
-		return "-"
-	}
-	i := c.instances()[index]
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	recovering, streaming, err := c.identify(ctx, i)
-	switch {
-	case err != nil:
-		return "does not answer"
-	case !recovering:
-		return "primary"
-	case streaming:
-		return "replica, streaming"
-	}
-	return "replica, not streaming"
 }
 
 // logs shows the logs of the services named, or of all: in a terminal it

@@ -4,15 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	ps "github.com/shirou/gopsutil/v4/process"
+
+	"github.com/messenger-clone/messenger-clone-api/server/tools/internal/terminal"
 )
 
 // sampleTime is how long CPU and traffic are measured.
@@ -25,18 +26,103 @@ type usageSample struct {
 	received, out uint64  // bytes over its connections that are open now
 }
 
+// usageLine is a line of `make stats`.
+type usageLine struct {
+	name, role    string
+	cpu           float64 // processors
+	memory        uint64
+	received, out float64 // bytes a second
+}
+
 // stats shows CPU, memory and traffic of every service, measured over a second.
-func (c *cluster) stats(ctx context.Context) error {
-	running, err := c.running(ctx)
+func (c *cluster) stats(ctx context.Context, screen *terminal.Screen) error {
+	list, err := c.usage(ctx)
 	if err != nil {
 		return err
 	}
-	if len(running) == 0 {
-		fmt.Println("Nothing runs. `make dev` starts everything.")
-		return nil
+	if list == nil {
+		_, err := fmt.Fprintln(screen, "Nothing runs. `make dev` starts everything.")
+		return err
+	}
+	_, ssErr := exec.LookPath("ss")
+	if err := showUsage(screen, list, ssErr == nil); err != nil || !screen.Person() {
+		return err
+	}
+	text := fmt.Sprintf("CPU: 100 %% is one processor, a whole bar all %d. Memory: a whole bar is the largest.", runtime.NumCPU())
+	if ssErr != nil {
+		text += "\nNo network figures: they need ss, from the package iproute2."
+	}
+	_, err = fmt.Fprintln(screen, "\n"+screen.Faint(text))
+	return err
+}
+
+// showUsage prints the table; for people with what all take together.
+func showUsage(screen *terminal.Screen, list []usageLine, network bool) error {
+	const bar = 6 // characters
+	var total usageLine
+	largest := uint64(1)
+	for _, l := range list {
+		total.cpu, total.memory, largest = total.cpu+l.cpu, total.memory+l.memory, max(largest, l.memory)
+		total.received, total.out = total.received+l.received, total.out+l.out
+	}
+	if screen.Person() {
+		total.name = "total"
+		list = append(list, total)
+	}
+	load := func(l usageLine) string {
+		share := l.cpu / float64(runtime.NumCPU())
+		switch text := terminal.Bar(share, bar); {
+		case share > 0.8:
+			return screen.Bad(text)
+		case share > 0.5:
+			return screen.Warning(text)
+		default:
+			return screen.Good(text)
+		}
+	}
+	traffic := func(of func(usageLine) float64, show func(float64) string) func(usageLine) string {
+		return func(l usageLine) string {
+			if !network {
+				return ""
+			}
+			return show(of(l))
+		}
+	}
+	received := func(l usageLine) float64 { return l.received }
+	out := func(l usageLine) float64 { return l.out }
+	whole := func(f float64) string { return strconv.FormatFloat(f, 'f', 0, 64) }
+	short := func(f float64) string { return terminal.Bytes(uint64(f)) }
+	return terminal.Table(screen, list, []terminal.Column[usageLine]{
+		{Name: "SERVICE", Value: func(l usageLine) string { return l.name }},
+		{Name: "ROLE", Value: func(l usageLine) string { return l.role }, Spare: 1},
+		{
+			Name: "CPU_PERCENT", Value: func(l usageLine) string { return fmt.Sprintf("%.1f", l.cpu*100) }, Right: true,
+			Head: "CPU", Show: func(l usageLine) string { return fmt.Sprintf("%.1f %%", l.cpu*100) },
+		},
+		{Show: load},
+		{
+			Name: "MEMORY_BYTES", Value: func(l usageLine) string { return strconv.FormatUint(l.memory, 10) }, Right: true,
+			Head: "MEMORY", Show: func(l usageLine) string { return terminal.Bytes(l.memory) },
+		},
+		{Show: func(l usageLine) string {
+			if l.memory > largest { // the total's
+				return ""
+			}
+			return terminal.Bar(float64(l.memory)/float64(largest), bar)
+		}},
+		{Name: "IN_BYTES_S", Value: traffic(received, whole), Right: true, Head: "IN/s", Show: traffic(received, short)},
+		{Name: "OUT_BYTES_S", Value: traffic(out, whole), Right: true, Head: "OUT/s", Show: traffic(out, short)},
+	})
+}
+
+// usage measures what runs; nil when nothing does.
+func (c *cluster) usage(ctx context.Context) ([]usageLine, error) {
+	running, err := c.running(ctx)
+	if err != nil || len(running) == 0 {
+		return nil, err
 	}
 	addrs := c.addrs()
-	addrs[apiName] = c.cfg.Addr()
+	addrs[apiName], addrs[prometheusName] = c.cfg.Addr(), c.prometheusAddr()
 	sample := func() map[string]usageSample {
 		m := make(map[string]usageSample)
 		for name, p := range running {
@@ -52,32 +138,29 @@ func (c *cluster) stats(ctx context.Context) error {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	after, seconds := sample(), time.Since(began).Seconds()
 
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "SERVICE\tCPU %\tMEMORY MiB\tNET IN KiB/s\tNET OUT KiB/s\t")
 	rate := func(before, after uint64) float64 {
 		if after < before { // connections were closed meanwhile
 			return 0
 		}
-		return float64(after-before) / seconds / 1024
+		return float64(after-before) / seconds
 	}
-	for _, name := range append(c.names(), apiName) {
+	roles := c.roles()
+	var list []usageLine
+	for _, name := range append(c.names(), apiName, prometheusName) {
 		if _, ok := running[name]; !ok {
 			continue
 		}
 		b, a := before[name], after[name]
-		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, max(0, a.cpu-b.cpu)/seconds*100, float64(a.memory)/(1<<20), rate(b.received, a.received), rate(b.out, a.out))
+		list = append(list, usageLine{
+			name: name, role: roles[name], cpu: max(0, a.cpu-b.cpu) / seconds, memory: a.memory,
+			received: rate(b.received, a.received), out: rate(b.out, a.out),
+		})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if _, err := exec.LookPath("ss"); err != nil {
-		fmt.Println("(no network figures: they need ss, from the package iproute2)")
-	}
-	return nil
+	return list, nil
 }
 
 // processUsage adds up a process and its descendants. The largest shared part

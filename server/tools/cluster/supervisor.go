@@ -18,7 +18,6 @@ type process struct {
 	name  string // group:program, or program
 	state string // RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL
 	pid   int
-	rest  string
 }
 
 // program is the process's name without its group.
@@ -134,7 +133,7 @@ func (c *cluster) processes(ctx context.Context) ([]process, error) {
 		if len(fields) < 2 {
 			continue
 		}
-		p := process{name: fields[0], state: fields[1], rest: strings.Join(fields[2:], " ")}
+		p := process{name: fields[0], state: fields[1]}
 		if len(fields) >= 4 && fields[2] == "pid" {
 			p.pid, _ = strconv.Atoi(strings.TrimSuffix(fields[3], ","))
 		}
