@@ -22,7 +22,7 @@ const (
 )
 
 var (
-	errSlow   = errors.New("timed out")
+	errSlow   = fmt.Errorf("timed out: %w", context.DeadlineExceeded)
 	errReborn = errors.New("replica is not the one that was found fresh")
 )
 
