@@ -16,8 +16,9 @@ const (
 	// milliseconds of computing on both sides (SCRAM), which a server that is
 	// overloaded, so that requests wait for it, needs for its answers.
 	loginShare = 1. / 50
-	// stuckShare is the same while nobody is answered for stuckAfter times as long as an
-	// answer took last: those that have a turn wait for a lock, say, and the server has time.
+	// stuckShare is the same while nobody is answered for stuckAfter times as long as a
+	// statement took last: those that have a turn wait for a lock, say, and the server has
+	// time. No other is added sooner, either.
 	stuckShare = 1. / 2
 	stuckAfter = 10
 	// minGrowth is the least time in which one is added, beyond minTurns.

@@ -92,6 +92,36 @@ func TestPoolGrowsSlowly(t *testing.T) {
 	})
 }
 
+// TestPoolOfABusyServerGrowsSlowly: between its answers, which come all at once, it is not stuck.
+func TestPoolOfABusyServerGrowsSlowly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const requests, each, most = 400, 100 * time.Millisecond, 60
+		var logins logins
+		var q queue
+		q.took.Store(int64(each))
+		turns := newTurns(most, &logins, &q)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range requests {
+			wg.Go(func() {
+				if _, err := turns.take(t.Context()); err != nil {
+					t.Error(err)
+					return
+				}
+				defer turns.done()
+				<-time.After(each)
+				q.answers.Add(1)
+			})
+		}
+		wg.Wait()
+		added, want := turns.given.Load()-minTurns, int64(time.Since(began)/(stuckAfter*each))+1
+		if added > want {
+			t.Errorf("%d connections more in %s, want at most %d", added, time.Since(began), want)
+		}
+	})
+}
+
 // TestPoolGrowsForThoseWhoWait sooner, while all that have a connection keep it. One that
 // has shrunk has to grow again.
 func TestPoolGrowsForThoseWhoWait(t *testing.T) {
