@@ -15,6 +15,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/freshness"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/logging"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/ratelimit"
@@ -98,7 +99,9 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	limitRuntime(cfg)
-	log := newLogger(w, cfg.LogLevel)
+	lines := logging.New(w, cfg.LogLevel) // one for each request
+	defer func() { err = errors.Join(err, lines.Flush()) }()
+	log := lines.With("pid", os.Getpid())
 	// The master may be of an older program, which needs less.
 	if err := checkSchemas(ctx, cfg, log); err != nil {
 		return fmt.Errorf("schema: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
@@ -18,6 +17,7 @@ import (
 	"github.com/messenger-clone/messenger-clone-api/server/internal/application/services"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/repositories"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/logging"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/requestlog"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/handlers"
@@ -42,14 +42,16 @@ func (constant) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
 
 // serveNull is the API's processes, limits, middleware, handlers and encoding over a constant user. It answers GET by id and /livez. It is
 // no mode of the API itself, so that no setting can ever make that one lie.
-func serveNull(ctx context.Context) error {
+func serveNull(ctx context.Context) (err error) {
 	cfg, err := config.LoadEnv()
 	if err != nil {
 		return err
 	}
 	debug.SetGCPercent(int(cfg.GCPercent))
 	debug.SetMemoryLimit(cfg.MemoryPerProcess())
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel})).With("pid", os.Getpid())
+	lines := logging.New(os.Stdout, cfg.LogLevel)
+	defer func() { err = errors.Join(err, lines.Flush()) }()
+	log := lines.With("pid", os.Getpid())
 	if !prefork.IsWorker() {
 		return (&prefork.Master{Addr: cfg.Addr(), Workers: cfg.Workers, Environ: cfg.Environ(), StopTimeout: cfg.DrainTimeout, Log: log}).Run(ctx)
 	}
