@@ -52,7 +52,7 @@ type Config struct {
 	DBReadMaxIdleConns  int `env:"DB_READ_MAX_IDLE_CONNS" envDefault:"100"`
 
 	DBConnectTimeout time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"2s"` // one attempt to connect
-	DBReadTimeout    time.Duration `env:"DB_READ_TIMEOUT" envDefault:"1s"`    // a replica's answer, before the primary is asked
+	DBReadTimeout    time.Duration `env:"DB_READ_TIMEOUT" envDefault:"1s"`    // a replica's answer, before the primary is asked; more while it answers others
 	ReplicaMaxLag    time.Duration `env:"REPLICA_MAX_LAG" envDefault:"10s"`   // of a replica that is read
 	RequestTimeout   time.Duration `env:"REQUEST_TIMEOUT" envDefault:"5s"`    // a whole request
 	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s"`     // requests in flight at a stop

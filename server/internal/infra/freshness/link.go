@@ -8,8 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// patience is how long a server may take to answer the sampler.
-const patience = time.Second
+// patience is how long a server may take to let the sampler in, or to answer it. A
+// replica that is silent is not read from long before (see silence). To give up
+// sooner would make a busy machine log in again, too, for which it needs even longer.
+const patience = 3 * time.Second
 
 // link is a connection that is made when it is needed, again after a failure.
 type link struct {

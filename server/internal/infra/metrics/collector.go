@@ -30,8 +30,8 @@ var (
 	waitDesc     = describe("shard_connection_wait_seconds", "Time until a statement had a connection.", "shard", "role")
 	togetherDesc = describe("shard_batch_size", "Requests that a statement answers, where they may go together.", "shard", "role")
 	shutDesc     = describe("shard_gate_shut_workers", "Workers that do not ask the server, since it does not answer.", "shard", "role")
-	insideDesc   = describe("shard_queue_requests", "Requests that wait for the server, or for their turn to ask it.", "shard", "role")
-	roomDesc     = describe("shard_queue_limit", "Requests that may wait for the server; more are refused.", "shard", "role")
+	insideDesc   = describe("shard_queue_requests", "Statements that wait for the server, or for their turn; one may be of several requests.", "shard", "role")
+	roomDesc     = describe("shard_queue_limit", "Statements that may wait for the server; what needs one more is refused.", "shard", "role")
 	openDesc     = describe("shard_pool_connections", "Connections of the workers' pools.", "shard", "role", "state")
 	limitDesc    = describe("shard_pool_connections_limit", "Connections that the workers' pools may have.", "shard", "role")
 

@@ -50,7 +50,7 @@ type ServerState struct {
 	Shard int
 	Role  Role
 	Shut  bool // it does not answer, and is not asked
-	// Inside is how many requests wait for it, or for their turn to ask it; Room is
+	// Inside is how many statements wait for it, or for their turn; Room is
 	// how many may.
 	Inside, Room int64
 	// Open and Busy are connections, of at most Limit.

@@ -82,10 +82,11 @@ func (b *batcher[I, O]) wait(ctx context.Context, in I, alone func(context.Conte
 	if b.gate.shut.Load() {
 		return out, b.gate.refuse()
 	}
-	if err := b.gate.admit(ctx); err != nil {
+	b.mu.Lock()
+	if err := b.gate.admit(ctx, len(b.waiting) < b.gate.queue.together()); err != nil {
+		b.mu.Unlock()
 		return out, err
 	}
-	b.mu.Lock()
 	c := b.join(ctx, in)
 	if b.sending < batchSenders {
 		b.sending++
@@ -101,11 +102,10 @@ func (b *batcher[I, O]) wait(ctx context.Context, in I, alone func(context.Conte
 	case <-ctx.Done():
 		err = b.leave(ctx, c)
 	}
-	b.gate.leave() // who goes alone is let in anew
 	switch {
 	case err != nil:
 		return out, err
-	case c.lead:
+	case c.lead: // who goes alone is let in anew
 		defer b.sent()
 		b.gate.observer.Sent(1)
 		return alone(ctx)
@@ -176,7 +176,7 @@ func (b *batcher[I, O]) next() {
 			b.send(ctx, calls)
 		}) {
 			b.sending--
-			fail(b.take(), notSent{errors.New("the server's connections are being closed")})
+			fail(b.take(), notSent{errClosing})
 		}
 	}
 }
@@ -217,10 +217,11 @@ func (b *batcher[I, O]) send(ctx context.Context, calls []*call[I, O]) {
 		ctx = together(ctx, calls)
 	}
 	b.gate.observer.Sent(len(ins))
+	b.gate.inside.Add(1)
 	results, err := b.together(ctx, ins)
+	b.gate.leave()
 	switch {
 	case err == nil:
-		b.gate.queue.answers.Add(int64(len(calls) - 1)) // beside the statement's
 		for i, c := range calls {
 			c.result = results[i]
 			close(c.done)

@@ -140,6 +140,33 @@ func TestBatchIsBounded(t *testing.T) {
 	})
 }
 
+// TestBatchIsForThoseWhoAreAnsweredInTime: as many wait as go in the statements for which there is time. To
+// the server, each of these is one, however many wait for it.
+func TestBatchIsForThoseWhoAreAnsweredInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct{ statements, want int }{{1, minInside}, {2, maxBatch}, {3, 2 * maxBatch}, {1000, maxInside}} {
+			b := newTestBatcher(t)
+			b.gate.queue.took.Store(int64(b.gate.queue.most) / int64(test.statements))
+			first := b.call(t.Context(), 1)
+			b.mustBegin(t, 1)
+			in := make([]int, test.want)
+			waiting := b.call(t.Context(), in...)
+			if got := <-b.call(t.Context(), 2); !errors.Is(got.err, ErrRefused) {
+				t.Errorf("%d statements in time: %d wait, and one more got %v, want it refused", test.statements, test.want, got.err)
+			}
+			b.end <- nil
+			synctest.Wait()
+			if inside := b.gate.inside.Load(); inside != 1 {
+				t.Errorf("%d inside, want the one statement", inside)
+			}
+			close(b.end)
+			wantDoubled(t, first, 1)
+			wantDoubled(t, waiting, len(in))
+		}
+	})
+}
+
 // TestBatchIsLeft by those who have no more time: the others are answered.
 func TestBatchIsLeft(t *testing.T) {
 	t.Parallel()

@@ -52,7 +52,7 @@ type gate struct {
 	ample    time.Duration // a request that ran out of less says nothing about the server
 	spare    time.Duration // with less than that left, a request whose turn it is comes too late
 	patience time.Duration // of one look
-	callers  atomic.Int64  // requests that wait for an answer, or to be sent
+	inside   atomic.Int64  // statements, of a request or of several, that wait for an answer or to be sent
 	logins   logins        // of the pool
 	all      *atomic.Int64 // answers of all servers to this process
 	observer Observer
@@ -80,11 +80,21 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 	return g
 }
 
-// admit lets a request in, if it can be answered in time. It leaves when it is.
-func (g *gate) admit(ctx context.Context) error {
-	v, several := ctx.Value(visitKey{}).(*visit)
-	if !g.queue.admits(g.callers.Add(1), g.turns.given.Load(), time.Now()) && !(several && v.begun.Load()) {
+// come lets a statement in, if it can be answered in time. It leaves when it is.
+func (g *gate) come(ctx context.Context) error {
+	err := g.admit(ctx, g.queue.admits(g.inside.Add(1), g.turns.given.Load(), time.Now()))
+	if err != nil {
 		g.leave()
+	}
+	return err
+}
+
+func (g *gate) leave() { g.inside.Add(-1) }
+
+// admit lets a request in if there is room, or if it was let in before.
+func (g *gate) admit(ctx context.Context, room bool) error {
+	v, several := ctx.Value(visitKey{}).(*visit)
+	if !room && !(several && v.begun.Load()) {
 		g.observer.Asked(metrics.QueueFull, 0)
 		return g.full
 	}
@@ -106,8 +116,6 @@ type (
 	visitKey struct{}
 )
 
-func (g *gate) leave() { g.callers.Add(-1) }
-
 // through calls ask with a connection of the pool, once there is one.
 func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
 	if g.spans != nil {
@@ -117,7 +125,7 @@ func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) er
 }
 
 func (g *gate) enter(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {
-	if err := g.admit(ctx); err != nil {
+	if err := g.come(ctx); err != nil {
 		return err
 	}
 	defer g.leave()

@@ -109,7 +109,7 @@ func (l *Lookups[K, V]) askPrimary(ctx context.Context, keys []K) (results []res
 }
 
 func (l *Lookups[K, V]) askReplica(ctx context.Context, asked []provenKey[K]) (results []result[V], err error) {
-	err = within(ctx, l.shard.readTimeout, func(ctx context.Context) error {
+	err = l.shard.replicaGate.within(ctx, l.shard.readTimeout, func(ctx context.Context) error {
 		return l.shard.replicaGate.pass(ctx, l.shard.Replica, func(db *gorm.DB) error {
 			replica, err := leads(db)
 			if err != nil {

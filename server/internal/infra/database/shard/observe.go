@@ -65,7 +65,7 @@ func (r *Router) States() []metrics.ServerState {
 }
 
 func (g *gate) state(shard int, role metrics.Role, pool *gorm.DB) metrics.ServerState {
-	state := metrics.ServerState{Shard: shard, Role: role, Shut: g.shut.Load(), Inside: g.callers.Load(), Room: g.queue.size(), Limit: g.open}
+	state := metrics.ServerState{Shard: shard, Role: role, Shut: g.shut.Load(), Inside: g.inside.Load(), Room: g.queue.size(), Limit: g.open}
 	if db, err := pool.DB(); err == nil {
 		stats := db.Stats()
 		state.Open, state.Busy = int64(stats.OpenConnections), int64(stats.InUse)

@@ -49,8 +49,7 @@ func TestGateTellsEachOutcome(t *testing.T) {
 	try(t.Context(), errors.New("connection reset"))
 	g.shut.Store(true)
 	try(t.Context(), nil)
-	g.callers.Store(maxInside)
-	_ = g.admit(t.Context())
+	_ = g.admit(t.Context(), false)
 	want := []metrics.Outcome{
 		metrics.Answered, metrics.Answered, metrics.Refused, metrics.Late, metrics.Canceled, metrics.Failed, metrics.GateShut, metrics.QueueFull,
 	}

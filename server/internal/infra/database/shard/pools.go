@@ -43,7 +43,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	}, answers, limits.Log, tasks)
 	s.primaryGate.observer = limits.observer(index, metrics.Primary)
 	s.primaryGate.spans = newSpans(limits.Tracer, node.Name, fromPrimary)
-	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, s.primaryGate.turns, tasks, limits.Tracer != nil,
+	s.Primary, err = openPool(node.Primary, poolerExecMode, limits.WriteOpen, limits.WriteIdle, limits.RequestTimeout, s.primaryGate.turns, tasks, limits.Tracer != nil,
 		stdlib.OptionAfterConnect(admit), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 			if limits.Table.Outdated(index) { // the pooler was pointed back, under the connection: a new one is refused
 				return driver.ErrBadConn
@@ -62,7 +62,7 @@ func open(node Node, limits Limits, index int, admit func(context.Context, *pgx.
 	s.replicaGate.observer = limits.observer(index, metrics.Replica)
 	s.replicaGate.spans = newSpans(limits.Tracer, node.Name, fromReplica)
 	discard := limits.Table.Discard(index)
-	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, s.replicaGate.turns, tasks, limits.Tracer != nil,
+	s.Replica, err = openPool(node.Replica, replicaExecMode, limits.ReadOpen, limits.ReadIdle, limits.RequestTimeout, s.replicaGate.turns, tasks, limits.Tracer != nil,
 		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 			if err := admit(ctx, conn); err != nil {
 				return err
@@ -106,13 +106,13 @@ func lookAt(ctx context.Context, server *pgx.ConnConfig, admit func(context.Cont
 }
 
 // openPool connects to nothing yet.
-func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, turns *turns, tasks *tasks, traced bool, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
+func openPool(conn *pgx.ConnConfig, mode pgx.QueryExecMode, maxOpen, maxIdle int, patience time.Duration, turns *turns, tasks *tasks, traced bool, options ...stdlib.OptionOpenDB) (*gorm.DB, error) {
 	conn = conn.Copy()
 	conn.DefaultQueryExecMode = mode
 	if traced {
 		conn.Tracer = statements{}
 	}
-	pool := newPool(stdlib.GetConnector(*conn, options...), maxOpen, maxIdle, turns, tasks)
+	pool := newPool(stdlib.GetConnector(*conn, options...), maxOpen, maxIdle, patience, turns, tasks)
 	pool.SetConnMaxLifetime(connMaxLifetime)
 	pool.SetConnMaxIdleTime(connMaxIdleTime)
 

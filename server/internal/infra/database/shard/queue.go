@@ -9,7 +9,8 @@ import (
 
 const (
 	// maxInside is how many requests of this process may ever be sent to a server or
-	// wait to be. In ordinary times 10,000 clients leave 300 at each.
+	// wait to be, and how many may wait for each of the statements that take several.
+	// In ordinary times 10,000 clients leave 300 at each.
 	maxInside = 1000
 	// minInside may be there however slow the server is.
 	minInside = 16
@@ -28,19 +29,20 @@ const (
 	maxCuts = 3
 )
 
-// queue bounds how many requests are sent to a server, or wait to be: those that,
+// queue bounds how many statements are sent to a server, or wait to be: those that,
 // by what it did last, are answered in time. Whoever comes when there are more
 // is refused at once, not when it is too late.
 //
 // What it can do is known without a flood, too: as much as it did in the time in
-// which it was asked, times the connections it can be asked over.
+// which it was asked, times the connections it can be asked over. And a statement
+// of several requests counts as one: that is what there would be more of in a flood.
 type queue struct {
 	most    time.Duration // that a request may be inside
-	answers atomic.Int64
-	busy    atomic.Int64 // nanoseconds that all connections were, together
-	sent    atomic.Int64 // statements, of one request or of many, in this window
-	took    atomic.Int64 // nanoseconds that one of them took last
-	until   atomic.Int64 // when the window ends, in nanoseconds since the Unix epoch
+	answers atomic.Int64  // to statements
+	busy    atomic.Int64  // nanoseconds that all connections were, together
+	sent    atomic.Int64  // statements in this window
+	took    atomic.Int64  // nanoseconds that one of them took last
+	until   atomic.Int64  // when the window ends, in nanoseconds since the Unix epoch
 
 	mu      sync.Mutex
 	began   time.Time // the window
@@ -70,6 +72,16 @@ func (q *queue) admits(inside, conns int64, now time.Time) bool {
 	admits := few || inside <= q.limit(now)
 	q.full = q.full || !admits
 	return admits
+}
+
+// together is how many may wait for the next statements that take several, of which
+// one is on its way: as many as go in those that are answered in time.
+func (q *queue) together() int {
+	took := q.took.Load()
+	if took == 0 {
+		return maxInside
+	}
+	return int(min(maxInside, max(minInside, maxBatch*(int64(q.most)-took)/took)))
 }
 
 // look ends the window, if it has been long enough. The caller holds mu.

@@ -30,7 +30,7 @@ func TestQueueFollowsTheServer(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), testTime)
 			defer cancel()
 			began := time.Now()
-			err := g.admit(ctx)
+			err := g.come(ctx)
 			if err == nil {
 				defer g.leave()
 				_, err = g.once(ctx, func() error {
@@ -147,16 +147,15 @@ func TestVisitIsLetInOnce(t *testing.T) {
 	g := newGate("shard-0", fromPrimary, 1, testTime, testPatience, func(context.Context) error { return nil },
 		new(atomic.Int64), slog.New(slog.DiscardHandler), tasks)
 	begun, late := Visit(t.Context()), Visit(t.Context())
-	if err := g.admit(begun); err != nil {
+	if err := g.admit(begun, true); err != nil {
 		t.Fatal(err)
 	}
-	g.callers.Add(2 * maxInside)
 	for range 2 {
-		if err := g.admit(late); !errors.Is(err, ErrRefused) {
+		if err := g.admit(late, false); !errors.Is(err, ErrRefused) {
 			t.Errorf("who comes when it is full: %v", err)
 		}
 	}
-	if err := g.admit(begun); err != nil {
+	if err := g.admit(begun, false); err != nil {
 		t.Errorf("who was let in before: %v", err)
 	}
 }

@@ -21,10 +21,7 @@ const (
 	fromReplica = "replica"
 )
 
-var (
-	errSlow   = fmt.Errorf("timed out: %w", context.DeadlineExceeded)
-	errReborn = errors.New("replica is not the one that was found fresh")
-)
+var errReborn = errors.New("replica is not the one that was found fresh")
 
 // Read calls query, which reads what is stored under the key, given in its
 // canonical form. It is never answered by a state older than one that was
@@ -123,7 +120,7 @@ func (s *Shard) readEither(ctx context.Context, timeout time.Duration, proof *fr
 		requestlog.From(ctx).Fallback(err.Error())
 		return fromPrimary, s.askPrimary(ctx, q)
 	}
-	err = within(ctx, timeout, func(ctx context.Context) error { return s.askPrimary(ctx, q) })
+	err = s.primaryGate.within(ctx, timeout, func(ctx context.Context) error { return s.askPrimary(ctx, q) })
 	if isAnswer(err) || ctx.Err() != nil {
 		return fromPrimary, err
 	}
@@ -141,7 +138,7 @@ func (s *Shard) askReplica(ctx context.Context, proof *freshness.Proof, q questi
 // throughReplica calls query with a connection that leads to where the proof,
 // if there is one, was made for.
 func (s *Shard) throughReplica(ctx context.Context, timeout time.Duration, proof *freshness.Proof, query func(*gorm.DB) error) error {
-	return within(ctx, timeout, func(ctx context.Context) error {
+	return s.replicaGate.within(ctx, timeout, func(ctx context.Context) error {
 		return s.replicaGate.through(ctx, s.Replica, func(db *gorm.DB) error {
 			if proof != nil {
 				replica, err := leads(db)
@@ -164,17 +161,6 @@ func leads(db *gorm.DB) (freshness.Incarnation, error) {
 		return 0, fmt.Errorf("read over a %T, not a connection", db.Statement.ConnPool)
 	}
 	return freshness.Leads(conn)
-}
-
-// within gives ask at most the timeout, and says so if that was the trouble.
-func within(ctx context.Context, timeout time.Duration, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSlow)
-	defer cancel()
-	err := ask(ctx)
-	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
-		return errors.Join(errSlow, err)
-	}
-	return err
 }
 
 // isAnswer tells what a server found from its failure to look.

@@ -47,7 +47,7 @@ func TestPoolGrowsSlowly(t *testing.T) {
 		var logins logins
 		var q queue
 		turns := newTurns(most, &logins, &q)
-		pool := newPool(server, most, most, turns, tasks)
+		pool := newPool(server, most, most, time.Second, turns, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		began := time.Now()
 		var mu sync.Mutex
@@ -133,7 +133,7 @@ func TestPoolGrowsForThoseWhoWait(t *testing.T) {
 		var logins logins
 		var q queue
 		turns := newTurns(most, &logins, &q)
-		pool := newPool(server, most, most, turns, tasks)
+		pool := newPool(server, most, most, time.Second, turns, tasks)
 		defer func() { tasks.stop(); _ = pool.Close() }()
 		ctx, cancel := context.WithCancel(t.Context())
 		release := make(chan struct{})
