@@ -16,7 +16,7 @@ suites='
 smoke           10       2          30       200    1000    3000     0  512m  everything once around: users'"'"' lives, pages, walks
 load           100       5          60       200     500    1000     0    1g  a mix: 71 % reads, 29 % writes
 custom         100       5          60       200     500    1000     0    1g  the same mix, as large as you like: USERS=N
-10k          10000      40          60      4760    1000    3000     0    3g  the same mix by 10,000 users, about 2,100 req/s: more than two cores can take
+10k          10000      40          60      4760    2000    5000     0    3g  the same mix by 10,000 users, about 2,100 req/s: more than two cores can take
 crud            50       5          60       200     500    1000     0    1g  the whole life of a user, told from answer to answer
 stress         500      10         120       200    2000    5000     1    1g  the mix, more than a small machine can take
 spike          100       0          60         0    1000    2000     1    1g  arrivals: a quiet third, a burst of ten times as many, a quiet third
