@@ -59,9 +59,11 @@ case $command in
   bench)
     bench=(../.build/bench -users "${USERS:-1000000}" -duration "${DURATION:-2}s" -rounds "${ROUNDS:-3}" -only "${ONLY:-}")
     [ -n "${SHARDS:-}" ] || exec ../.build/cluster without-api -- "${bench[@]}"
-    # PORT: what serves beside such a cluster is none of its servers.
-    # shellcheck disable=SC2016 # the shell beside the cluster expands it
-    TEST_SHARDS=$SHARDS exec ../.build/cluster test -- bash -c 'PORT=0 ../.build/seed -users "$1" && PORT=0 exec "${@:2}"' bench "${USERS:-1000000}" "${bench[@]}"
+    for shards in $SHARDS; do
+      # PORT: what serves beside such a cluster is none of its servers.
+      # shellcheck disable=SC2016 # the shell beside the cluster expands it
+      TEST_SHARDS=$shards ../.build/cluster test -- bash -c 'PORT=0 ../.build/seed -users "$1" && PORT=0 exec "${@:2}"' bench "${USERS:-1000000}" "${bench[@]}"
+    done
     ;;
   bench-micro) exec ../scripts/bench-micro.sh ;;
   lint) exec ../scripts/lint.sh ;;

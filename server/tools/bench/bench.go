@@ -23,6 +23,7 @@ import (
 const (
 	steadyName = "steady" // GET at a constant rate, alone and beside stats
 	manyName   = "many"   // GET over very many connections
+	cacheName  = "cache"  // GET with the cache on, beside the same without
 )
 
 var (
@@ -31,12 +32,13 @@ var (
 	byOne = []string{"get", "list", "deep"}
 )
 
-func allNames() []string { return append(slices.Clone(operations), steadyName, manyName) }
+func allNames() []string { return append(slices.Clone(operations), steadyName, manyName, cacheName) }
 
 // Who is measured: the API with 2 workers and with the default of 7, the server with nothing behind it, and pgbench.
 const (
 	api2    = "API, 2 workers"
 	api7    = "API, 7 workers"
+	cached2 = "API, 2 workers, cache"
 	null2   = "null, 2 workers"
 	pgbench = "pgbench"
 )
@@ -139,7 +141,8 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if err := os.WriteFile(b.path("wrk.lua"), wrkScript, 0o600); err != nil {
 		return err
 	}
-	if err := b.draw("get", traffic{method: "GET", path: usersPath}, list); err != nil {
+	get := traffic{method: "GET", path: usersPath}
+	if err := errors.Join(b.draw("get", get, list), b.draw(getAny, get, list), b.draw(getFew, get, few(list))); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(b.names, func(name string) bool { return pgbenchScripts[name] != "" }) {
@@ -182,7 +185,7 @@ func (b *bench) round(ctx context.Context) error {
 	if list := b.wanted(operations...); len(list) > 0 || b.wants(steadyName) {
 		delete(b.traffic, "deep") // its cursors are a server's: those of one before lead to the primaries
 		err := b.with(ctx, b.null, 2, func(null *server) error {
-			return b.withAPI(ctx, 2, func(api *server) error {
+			return b.withAPI(ctx, 2, noCache, func(api *server) error {
 				for _, name := range list {
 					if slices.Contains(byOne, name) {
 						if err := b.alone(ctx, name, api); err != nil {
@@ -205,11 +208,16 @@ func (b *bench) round(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.wants(cacheName) {
+		if err := b.cache(ctx); err != nil {
+			return err
+		}
+	}
 	list := b.wanted("get", "post")
 	if !b.default7 || len(list) == 0 && !b.wants(manyName) {
 		return nil
 	}
-	return b.withAPI(ctx, 7, func(api *server) error {
+	return b.withAPI(ctx, 7, noCache, func(api *server) error {
 		for _, name := range list {
 			for _, connections := range b.connections {
 				if err := b.load(ctx, key{name, connections, api7}, api, b.duration); err != nil {
@@ -336,8 +344,8 @@ func (b *bench) measure(ctx context.Context, k key, pid int, long time.Duration,
 }
 
 // with runs a server for as long as use takes, warmed up.
-func (b *bench) with(ctx context.Context, program []string, workers int, use func(*server) error) (err error) {
-	s, err := start(ctx, b.dir, program, b.cfg.Environ(), workers)
+func (b *bench) with(ctx context.Context, program []string, workers int, use func(*server) error, settings ...string) (err error) {
+	s, err := start(ctx, b.dir, program, append(b.cfg.Environ(), settings...), workers)
 	if err != nil {
 		return err
 	}
@@ -348,14 +356,17 @@ func (b *bench) with(ctx context.Context, program []string, workers int, use fun
 	return use(s)
 }
 
-// withAPI is with, for the API whose replicas have caught up.
-func (b *bench) withAPI(ctx context.Context, workers int, use func(*server) error) error {
+// noCache is for REDIS_URL: what a request comes to is measured without, whatever the running system has.
+const noCache = ""
+
+// withAPI is with, for the API whose replicas have caught up, with a cache in the Redis at the URL.
+func (b *bench) withAPI(ctx context.Context, workers int, redis string, use func(*server) error) error {
 	return b.with(ctx, b.api, workers, func(s *server) error {
 		if err := s.awaitReplicas(ctx, b.sample); err != nil {
 			return err
 		}
 		return use(s)
-	})
+	}, "REDIS_URL="+redis)
 }
 
 // steady measures GET at half of the rate that was sustained, alone and while somebody asks for the stats.

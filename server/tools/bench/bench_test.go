@@ -74,6 +74,10 @@ func TestBench(t *testing.T) {
 			{"deep", connections, api2},
 			{"stats", connections, api2},
 			{"get", b.many, api7},
+			{getAny, connections, api2},
+			{getAny, connections, cached2},
+			{getFew, connections, api2},
+			{getFew, connections, cached2},
 			{steadyAlone, 0, api2},
 			{steadyBeside, 0, api2},
 			{steadyStats, 0, api2},
@@ -95,7 +99,7 @@ func TestBench(t *testing.T) {
 		if k.operation == steadyStats {
 			continue // what it costs is in what it runs beside
 		}
-		if k.subject != null2 && m.cpu.postgres <= 0 {
+		if k.subject != null2 && k.subject != cached2 && m.cpu.postgres <= 0 {
 			t.Errorf("%+v: PostgreSQL used %f s per 1,000, want some", k, m.cpu.postgres)
 		}
 		if served := k.subject != pgbench; served && (m.cpu.api <= 0 || m.memory == 0 || m.p50 <= 0 || m.p99 < m.p50) {
@@ -268,6 +272,28 @@ func TestSteadyChargesForWaiting(t *testing.T) {
 	}
 	if m, err := steady(t.Context(), "http://127.0.0.1:1", func() string { return "/" }, 10, time.Second); err == nil {
 		t.Errorf("nobody listens: got %+v, want an error", m)
+	}
+}
+
+// TestCacheGains has one gain and one loss, each told as what it is.
+func TestCacheGains(t *testing.T) {
+	t.Parallel()
+	r := &result{all: make(map[key][]measurement)}
+	if got := r.cacheGains(); got != "" {
+		t.Errorf("nothing was measured: got %q", got)
+	}
+	for k, m := range map[key]measurement{
+		{getFew, 64, api2}: {rate: 100, p99: 20 * time.Millisecond, cpu: cpu{api: 1, postgres: 3}}, {getFew, 64, cached2}: {rate: 300, p99: 5 * time.Millisecond, cpu: cpu{api: 1, redis: 1}},
+	} {
+		r.add(k, m)
+	}
+	r.add(key{getAny, 64, api2}, measurement{rate: 100, p99: 20 * time.Millisecond, cpu: cpu{api: 2}})
+	r.add(key{getAny, 64, cached2}, measurement{rate: 80, p99: 30 * time.Millisecond, cpu: cpu{api: 2, redis: 1}})
+	got := r.cacheGains()
+	for _, want := range []string{"| get, of 1,000 users | 64 | +200 % | -75 % | -50 % |\n", "| get, nothing repeats | 64 | -20 % | +50 % | +50 % |\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant a line %q", got, want)
+		}
 	}
 }
 

@@ -14,8 +14,8 @@ func (r *result) markdown(plot string) string {
 		fmt.Fprintf(&b, "![answers a second](%s)\n\n", plot)
 	}
 	b.WriteString("CPU is in seconds per 1,000 answers; \"load\" is what wrk or pgbench itself took. Memory is the API's, what its processes share counted once.\n\n")
-	b.WriteString("| what | connections | who | answers/s | p50 | p99 | CPU API | CPU PostgreSQL | CPU PgBouncer | CPU load | memory | × pgbench | × null | failed |\n")
-	b.WriteString("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| what | connections | who | answers/s | p50 | p99 | CPU API | CPU PostgreSQL | CPU PgBouncer | CPU Redis | CPU load | memory | × pgbench | × null | failed |\n")
+	b.WriteString("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, k := range r.order {
 		m, _ := r.of(k)
 		connections := fmt.Sprint(k.connections)
@@ -26,13 +26,14 @@ func (r *result) markdown(plot string) string {
 		if m.memory > 0 {
 			memory = fmt.Sprintf("%d MiB", m.memory>>20)
 		}
-		costs := fmt.Sprintf("%.3f | %.3f | %.3f | %.3f", m.cpu.api, m.cpu.postgres, m.cpu.pooler, m.cpu.load)
+		costs := fmt.Sprintf("%.3f | %.3f | %.3f | %.3f | %.3f", m.cpu.api, m.cpu.postgres, m.cpu.pooler, m.cpu.redis, m.cpu.load)
 		if m.cpu.sum() == 0 {
-			costs = " | | | " // it is in what this ran beside
+			costs = " | | | | " // it is in what this ran beside
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %.0f | %s | %s | %s | %s | %s | %s | %d |\n", k.operation, connections, k.subject,
 			m.rate, millis(m.p50), millis(m.p99), costs, memory, r.ratio(k, pgbench), r.ratio(k, null2), m.failed)
 	}
+	b.WriteString(r.cacheGains())
 	if list := r.targets(); len(list) > 0 {
 		b.WriteString("\n| target | want | got | |\n|---|--:|--:|---|\n")
 		for _, t := range list {

@@ -34,11 +34,11 @@ type measurement struct {
 
 func (c cpu) per(answers int64) cpu {
 	f := 1000 / float64(answers)
-	return cpu{c.api * f, c.postgres * f, c.pooler * f, c.load * f}
+	return cpu{c.api * f, c.postgres * f, c.pooler * f, c.redis * f, c.load * f}
 }
 
 // sum is what serving costs, without the load's own.
-func (c cpu) sum() float64 { return c.api + c.postgres + c.pooler }
+func (c cpu) sum() float64 { return c.api + c.postgres + c.pooler + c.redis }
 
 // key says what was measured.
 type key struct {
@@ -128,6 +128,7 @@ func (r *result) of(k key) (m measurement, ok bool) {
 		api:      median(list, func(m measurement) float64 { return m.cpu.api }),
 		postgres: median(list, func(m measurement) float64 { return m.cpu.postgres }),
 		pooler:   median(list, func(m measurement) float64 { return m.cpu.pooler }),
+		redis:    median(list, func(m measurement) float64 { return m.cpu.redis }),
 		load:     median(list, func(m measurement) float64 { return m.cpu.load }),
 	}
 	for _, each := range list {

@@ -41,7 +41,7 @@ func start(ctx context.Context, dir string, program, environ []string, workers i
 	if err != nil {
 		return nil, err
 	}
-	s := &server{url: "http://" + addr, log: filepath.Join(dir, "server.log")}
+	s := &server{url: "http://" + addr, log: filepath.Join(dir, "server-"+port+".log")}
 	log, err := os.Create(s.log)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,8 @@ func (s *server) awaitReplicas(ctx context.Context, ids []string) error {
 			if user.ID != id {
 				return fmt.Errorf("asked for user %s, got %q", id, user.ID)
 			}
-			if by := header.Get("X-Served-By"); !strings.HasSuffix(by, "/replica") {
+			// In the cache is only what replicas have.
+			if by := header.Get("X-Served-By"); !strings.HasSuffix(by, "/replica") && !strings.HasSuffix(by, "/cache") {
 				return fmt.Errorf("user %s is read from %s, not from a replica", id, by)
 			}
 			return nil

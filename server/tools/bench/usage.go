@@ -18,18 +18,19 @@ import (
 const ticks = 100
 
 // cpu is the processor time that somebody has used, in seconds.
-type cpu struct{ api, postgres, pooler, load float64 }
+type cpu struct{ api, postgres, pooler, redis, load float64 }
 
 func (c cpu) minus(o cpu) cpu {
 	// Each is told in whole ticks, so that nothing may seem less than nothing.
-	return cpu{max(0, c.api-o.api), max(0, c.postgres-o.postgres), max(0, c.pooler-o.pooler), max(0, c.load-o.load)}
+	return cpu{max(0, c.api-o.api), max(0, c.postgres-o.postgres), max(0, c.pooler-o.pooler), max(0, c.redis-o.redis), max(0, c.load-o.load)}
 }
 
 // meter reads what processes use. Each has descendants, which count as its own.
 type meter struct {
 	proc              procfs.FS
 	postgres, poolers []int // process ids
-	api               int   // 0 for none
+	redis             int
+	api               int // 0 for none
 	parents           map[int]int
 	times             map[int]float64
 }
@@ -71,7 +72,8 @@ func newMeter(ctx context.Context, cfg config.Config) (*meter, error) {
 		}
 		m.poolers = append(m.poolers, pid)
 	}
-	return m, nil
+	m.redis, err = find(cfg.RedisAddr)
+	return m, err
 }
 
 // read returns what all have used since they were started.
@@ -97,6 +99,8 @@ func (m *meter) read() (c cpu, err error) {
 			c.api += time
 		case slices.Contains(m.postgres, root):
 			c.postgres += time
+		case root == m.redis:
+			c.redis += time
 		default:
 			c.pooler += time
 		}
@@ -114,7 +118,7 @@ func (m *meter) read() (c cpu, err error) {
 // root is the one of those watched that a process is or descends from, or 0.
 func (m *meter) root(pid int) int {
 	for ; pid > 1; pid = m.parents[pid] {
-		if pid == m.api || slices.Contains(m.postgres, pid) || slices.Contains(m.poolers, pid) {
+		if pid == m.api || pid == m.redis || slices.Contains(m.postgres, pid) || slices.Contains(m.poolers, pid) {
 			return pid
 		}
 	}
