@@ -67,8 +67,8 @@ case $command in
     ;;
   bench-micro) exec ../scripts/bench-micro.sh ;;
   lint) exec ../scripts/lint.sh ;;
-  test) exec ../.build/cluster test 3 -- ../scripts/test-packages.sh -race -shuffle=on -timeout 30m ;;
-  test-long) TEST_LONG=1 exec ../.build/cluster test 3 -- ../scripts/test-packages.sh -race -shuffle=on -timeout 170m ;;
+  test) exec ../.build/cluster test 3 -- ../scripts/test-packages.sh 30m ;;
+  test-long) TEST_LONG=1 exec ../.build/cluster test 3 -- ../scripts/test-packages.sh 170m ;;
   test-coverage)
     ../.build/cluster test -- go test -race -shuffle=on -p 4 -timeout 30m -coverpkg=./... -coverprofile=../coverage.out ./...
     go tool cover -html=../coverage.out -o ../coverage.html

@@ -51,7 +51,7 @@ const withAdmin = "ADMIN_ADDR=127.0.0.1:0"
 // and in a folder without a .env.
 func command(t testing.TB, settings ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(program())
 	cmd.Dir = t.TempDir()
 	// A login's SCRAM hashes take long under the race detector on a machine that is busy.
 	cmd.Env = append(os.Environ(), mainVariable+"=1", "HOST=127.0.0.1", "PORT=0", "ADMIN_ADDR=off", fmt.Sprintf("GOMAXPROCS=%d", workers), "DB_CONNECT_TIMEOUT=4s")
