@@ -73,7 +73,7 @@ func newPool(c driver.Connector, maxOpen, maxIdle int, patience time.Duration, t
 		for {
 			select {
 			case now := <-tick.C:
-				_ = d.give(now.Add(-spareTime)) // what is wrong with it no longer matters
+				_ = d.giveUp(now.Add(-spareTime)) // what is wrong with it no longer matters
 				t.shrink(int64(pool.Stats().OpenConnections))
 			case <-ctx.Done():
 				return
@@ -91,7 +91,7 @@ func (d *dialer) Connect(ctx context.Context) (driver.Conn, error) {
 	made := make(chan login, 1)
 	d.mu.Lock()
 	d.asking = append(d.asking, made)
-	d.make()
+	d.begin()
 	d.mu.Unlock()
 	select {
 	case l := <-made:
@@ -120,9 +120,9 @@ func (d *dialer) left(ctx context.Context) driver.Conn {
 	}
 }
 
-// make has as many logins made as are asked for, if they are not too many. The
+// begin has as many logins made as are asked for, if they are not too many. The
 // caller holds mu.
-func (d *dialer) make() {
+func (d *dialer) begin() {
 	for d.making < min(len(d.asking), maxLogins) {
 		if !d.tasks.start(d.login) {
 			d.deliver(login{err: errClosing})
@@ -142,7 +142,7 @@ func (d *dialer) login(ctx context.Context) {
 	defer d.mu.Unlock()
 	d.making--
 	d.deliver(login{conn, err})
-	d.make()
+	d.begin()
 }
 
 // deliver gives a login to who has waited longest, or keeps it. The caller holds mu.
@@ -167,8 +167,8 @@ func (d *dialer) leave(made chan login) {
 	d.deliver(<-made) // it just came
 }
 
-// give up the spare connections from before that time.
-func (d *dialer) give(until time.Time) error {
+// giveUp closes the spare connections from before that time.
+func (d *dialer) giveUp(until time.Time) error {
 	d.mu.Lock()
 	old := 0
 	for old < len(d.spare) && !d.spare[old].since.After(until) {
@@ -185,4 +185,4 @@ func (d *dialer) give(until time.Time) error {
 }
 
 // Close implements io.Closer, for sql.DB. No login is made any more.
-func (d *dialer) Close() error { return d.give(time.Now()) }
+func (d *dialer) Close() error { return d.giveUp(time.Now()) }

@@ -70,7 +70,7 @@ func TestSpareConnections(t *testing.T) {
 		keep(false)
 		<-time.After(spareTime)
 		keep(false)
-		if err := d.give(time.Now().Add(-spareTime)); err != nil || closed.Load() != 2 || len(d.spare) != 1 {
+		if err := d.giveUp(time.Now().Add(-spareTime)); err != nil || closed.Load() != 2 || len(d.spare) != 1 {
 			t.Errorf("%v, %d were closed, %d are left, want one more that is closed, one left", err, closed.Load(), len(d.spare))
 		}
 		if err := d.Close(); err != nil || closed.Load() != 3 {
