@@ -132,6 +132,7 @@ func TestProblems(t *testing.T) {
 		{"a secret in a wrong URL", []string{"REDIS_URL=redis://:hunter2@host:6379/first"}, []string{"REDIS_URL: is not redis://host:port"}},
 		{"cache of all memory", []string{"REDIS_URL=redis://localhost", "GOMEMLIMIT=256MiB"}, []string{"CACHE_SIZE: must be between 8MiB, 1MiB for each worker and one more, and 64MiB"}},
 		{"rates", []string{"RATE_LIMIT=often"}, []string{`RATE_LIMIT: "often" is not a number of requests in a time, such as 1000/1m`}},
+		{"rate of no time", []string{"RATE_LIMIT=0/0s"}, []string{`RATE_LIMIT: "0/0s" is not a number`}},
 		{"rate of nothing", []string{"RATE_LIMIT=0/1m"}, []string{"RATE_LIMIT: must be 1 request or more"}},
 		{"rate of a moment", []string{"RATE_LIMIT=5/1500ms"}, []string{"RATE_LIMIT: must be"}},
 		{"proxies", []string{"TRUSTED_PROXIES=10.0.0.0/8, proxy.example.com,1.2.3.4"}, []string{`TRUSTED_PROXIES: " proxy.example.com" is not an address`}},

@@ -84,7 +84,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 		return errSyntax
 	}
 	d, err := time.ParseDuration(per)
-	if err != nil {
+	if err != nil || d <= 0 { // 0/0s would be none at all
 		return errSyntax
 	}
 	*r = Rate{int(n), d}

@@ -74,6 +74,9 @@ func runAdmin(ctx context.Context, w io.Writer) error {
 			return nil // it was told to end
 		}
 		log.Info("admin port", "addr", ln.Addr().String())
+		if tcp, ok := ln.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+			server.Handler = admin.Local(server.Handler)
+		}
 		stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stopped()
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

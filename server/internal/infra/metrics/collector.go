@@ -189,8 +189,9 @@ func (c *Collector) looks(to chan<- prometheus.Metric) {
 	to <- counter(limitsDesc, limited[refused], "refused")
 }
 
-// silence is how long a worker may tell nothing before it counts as silent.
-const silence = 3 * time.Second
+// silence is how long a worker, which tells twice a second, may tell nothing before it
+// counts as silent: whoever watches the page sees that it hangs within two seconds.
+const silence = 1500 * time.Millisecond
 
 func (c *Collector) worker(to chan<- prometheus.Metric, i int) {
 	slot, worker := &c.memory.slots[i], strconv.Itoa(i)

@@ -16,8 +16,10 @@ const companionVariable = "PREFORK_COMPANION"
 const aliveFD = reportFD
 
 const (
-	// companionPause passes between the companion's end and the start of the next.
-	companionPause = time.Second
+	// companionPause passes between the companion's end and the start of the next;
+	// each time twice as long, up to the most, as long as none has lasted for that.
+	companionPause     = time.Second
+	companionPauseMost = 30 * time.Second
 	// companionPatience is how long it may take to end.
 	companionPatience = 2 * time.Second
 )
@@ -43,7 +45,9 @@ func Accompany(ctx context.Context, serve func(context.Context) error) error {
 // keepCompanion sees to it that there is a companion while there is to be one, until
 // the workers have stopped.
 func (m *Master) keepCompanion(stopped <-chan struct{}) {
+	pause := companionPause
 	for {
+		began := time.Now()
 		c, err := m.startCompanion()
 		if err != nil {
 			m.Log.Error("no companion", "err", err.Error())
@@ -60,11 +64,18 @@ func (m *Master) keepCompanion(stopped <-chan struct{}) {
 			c.end()
 			return
 		}
+		if time.Since(began) >= companionPauseMost {
+			pause = companionPause
+		}
 		select {
-		case <-time.After(companionPause):
+		case <-time.After(pause):
+		case <-m.renew: // by what may be mended
+			pause = companionPause
+			continue
 		case <-stopped:
 			return
 		}
+		pause = min(2*pause, companionPauseMost)
 	}
 }
 
