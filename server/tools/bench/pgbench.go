@@ -38,8 +38,12 @@ RETURNING id, name, email, created_at, updated_at, version;
 `,
 }
 
-// mostClients is as many as pgbench gets: a replica lets 400 in, and beyond this many its figures only fall.
-const mostClients = 450
+const (
+	// mostClients is as many as pgbench gets: beyond this many its figures only fall.
+	mostClients = 450
+	// mostOfOne are those of one server, which lets 400 in, the API among them.
+	mostOfOne = 300
+)
 
 // ceiling is pgbench, over all shards at once.
 type ceiling struct {
@@ -131,7 +135,7 @@ func (c *ceiling) script(name string) string { return filepath.Join(c.dir, name+
 // run has pgbench do the operation's statements with so many clients: reads straight on the replicas, by prepared statements; writes
 // through the poolers, which know none.
 func (c *ceiling) run(ctx context.Context, name string, clients int, duration time.Duration) (m measurement, err error) {
-	clients = min(clients, mostClients)
+	clients = min(clients, mostClients, mostOfOne*len(c.cfg.Shards))
 	// Its time begins with logging in, which is not counted, but takes hundreds of clients seconds, and longer where the machine is busy.
 	duration += time.Duration(clients/100) * time.Second
 	for range 4 {
