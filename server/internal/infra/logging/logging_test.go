@@ -83,7 +83,7 @@ func TestWhatIsUrgentIsWritten(t *testing.T) {
 	if got := w.made(); !strings.Contains(got[len(got)-1], "after") {
 		t.Errorf("wrote %q, want the last line, too", got)
 	}
-	log.Info(strings.Repeat("long", writeSize))
+	log.Info("long", "text", strings.Repeat("long", writeSize))
 	if err := log.Flush(); err != nil {
 		t.Error(err)
 	}

@@ -64,7 +64,8 @@ func TestSpareConnections(t *testing.T) {
 		keep := func(dead bool) { d.deliver(login{conn: ended{dead: dead, closed: &closed}}) }
 		keep(true)
 		keep(false)
-		if conn, err := d.Connect(t.Context()); err != nil || conn.(ended).dead || closed.Load() != 1 {
+		conn, err := d.Connect(t.Context())
+		if got, ok := conn.(ended); err != nil || !ok || got.dead || closed.Load() != 1 {
 			t.Errorf("got %v (%v), %d were closed, want the one that lives, and the other closed", conn, err, closed.Load())
 		}
 		keep(false)
