@@ -76,7 +76,12 @@ func (q *queue) admits(inside, conns int64, now time.Time) bool {
 
 // together is how many may wait for the next statements that take several, of which
 // one is on its way: as many as go in those that are answered in time.
-func (q *queue) together() int {
+func (q *queue) together(conns int64, now time.Time) int {
+	if now.UnixNano() >= q.until.Load() {
+		q.mu.Lock()
+		q.look(conns, now)
+		q.mu.Unlock()
+	}
 	took := q.took.Load()
 	if took == 0 {
 		return maxInside

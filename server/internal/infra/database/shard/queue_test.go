@@ -139,6 +139,27 @@ func TestQueueKnowsTheServer(t *testing.T) {
 	must(all, "after a long calm")
 }
 
+// TestQueueOfThoseTogetherFollowsTheServer, also if nobody is sent alone for long.
+func TestQueueOfThoseTogetherFollowsTheServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := queue{most: time.Second}
+		for _, test := range []struct {
+			took time.Duration
+			want int
+		}{{2 * time.Second, minInside}, {10 * time.Millisecond, maxInside}, {500 * time.Millisecond, maxBatch}} {
+			q.together(1, time.Now())
+			q.busy.Add(int64(4 * test.took))
+			q.sent.Add(4)
+			q.answers.Add(4)
+			<-time.After(window)
+			if got := q.together(1, time.Now()); got != test.want {
+				t.Errorf("statements of %s: %d may wait, want %d", test.took, got, test.want)
+			}
+		}
+	})
+}
+
 // TestVisitIsLetInOnce refuses nobody who has asked a server already.
 func TestVisitIsLetInOnce(t *testing.T) {
 	t.Parallel()
