@@ -40,6 +40,7 @@ func run() error {
 	// The signals stay caught until the end: a second one must not cut a drain short.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // that the log's reader has ended ends nobody else
 	rolls := make(chan os.Signal, 1)
 	signal.Notify(rolls, syscall.SIGHUP)
 	err := bootstrap.Run(ctx, os.Stdout, rolls)

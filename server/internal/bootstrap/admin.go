@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/logging"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/lookout"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/metrics"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/prefork"
@@ -40,7 +41,9 @@ func runAdmin(ctx context.Context, w io.Writer) error {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(int(cfg.GCPercent))
 	debug.SetMemoryLimit(min(adminMemory, cfg.MemoryPerProcess()))
-	log := newLogger(w, cfg.LogLevel)
+	lines := logging.New(w, cfg.LogLevel)
+	defer lines.Flush()
+	log := lines.Logger
 	table, memory, err := attachShared(cfg) // until the process ends: a scrape may still read it
 	if err != nil {
 		return err

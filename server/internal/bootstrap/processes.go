@@ -62,7 +62,9 @@ func runMaster(ctx context.Context, w io.Writer, rolls <-chan os.Signal) error {
 		return err
 	}
 	limitRuntime(cfg)
-	log := newLogger(w, cfg.LogLevel)
+	lines := logging.New(w, cfg.LogLevel)
+	defer lines.Flush()
+	log := lines.Logger
 	logSettings(log, cfg)
 	if err := checkLimits(ctx, cfg, log); err != nil {
 		return fmt.Errorf("pool sizes: %w", err)
@@ -99,9 +101,9 @@ func runWorker(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	limitRuntime(cfg)
-	lines := logging.New(w, cfg.LogLevel) // one for each request
-	defer func() { err = errors.Join(err, lines.Flush()) }()
-	log := lines.With("pid", os.Getpid())
+	lines := logging.New(w, cfg.LogLevel)
+	defer lines.Flush()
+	log := lines.Logger
 	// The master may be of an older program, which needs less.
 	if err := checkSchemas(ctx, cfg, log); err != nil {
 		return fmt.Errorf("schema: %w", err)
@@ -191,10 +193,6 @@ func attachShared(cfg config.Config) (*freshness.Table, *metrics.Memory, error) 
 func limitRuntime(cfg config.Config) {
 	debug.SetGCPercent(int(cfg.GCPercent))
 	debug.SetMemoryLimit(cfg.MemoryPerProcess())
-}
-
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).With("pid", os.Getpid())
 }
 
 // logSettings tells an operator what the settings come to, for each process.

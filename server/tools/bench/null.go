@@ -42,7 +42,7 @@ func (constant) ByID(ctx context.Context, id uuid.UUID) (entities.User, error) {
 
 // serveNull is the API's processes, limits, middleware, handlers and encoding over a constant user. It answers GET by id and /livez. It is
 // no mode of the API itself, so that no setting can ever make that one lie.
-func serveNull(ctx context.Context) (err error) {
+func serveNull(ctx context.Context) error {
 	cfg, err := config.LoadEnv()
 	if err != nil {
 		return err
@@ -50,8 +50,8 @@ func serveNull(ctx context.Context) (err error) {
 	debug.SetGCPercent(int(cfg.GCPercent))
 	debug.SetMemoryLimit(cfg.MemoryPerProcess())
 	lines := logging.New(os.Stdout, cfg.LogLevel)
-	defer func() { err = errors.Join(err, lines.Flush()) }()
-	log := lines.With("pid", os.Getpid())
+	defer lines.Flush()
+	log := lines.Logger
 	if !prefork.IsWorker() {
 		return (&prefork.Master{Addr: cfg.Addr(), Workers: cfg.Workers, Environ: cfg.Environ(), StopTimeout: cfg.DrainTimeout, Log: log}).Run(ctx)
 	}
