@@ -43,6 +43,7 @@ type queue struct {
 	sent    atomic.Int64  // statements in this window
 	took    atomic.Int64  // nanoseconds that one of them took last
 	until   atomic.Int64  // when the window ends, in nanoseconds since the Unix epoch
+	calm    atomic.Bool   // somebody came, in this window, for whom there was a connection
 
 	mu      sync.Mutex
 	began   time.Time // the window
@@ -58,10 +59,14 @@ type queue struct {
 type room struct {
 	until  time.Time
 	inside int64
+	flood  bool // all who came had to wait: the server did what it can
 }
 
 // admits tells whether so many may be inside of a server that is asked over so many connections.
 func (q *queue) admits(inside, conns int64, now time.Time) bool {
+	if inside <= conns && !q.calm.Load() {
+		q.calm.Store(true)
+	}
 	few := inside <= max(conns, minInside)
 	if few && now.UnixNano() < q.until.Load() {
 		return true
@@ -101,7 +106,13 @@ func (q *queue) look(conns int64, now time.Time) {
 		if sent := q.sent.Swap(0); sent > 0 {
 			q.took.Store(asked / sent)
 		}
-		q.rooms[q.next] = room{now, int64(float64(got) * float64(conns) * float64(q.most) / float64(asked))}
+		r := room{until: now, flood: !q.calm.Load()}
+		if r.flood {
+			r.inside = int64(float64(got) * float64(q.most) / float64(passed))
+		} else {
+			r.inside = int64(float64(got) * float64(conns) * float64(q.most) / float64(asked))
+		}
+		q.rooms[q.next] = r
 		q.next = (q.next + 1) % windows
 	}
 	switch {
@@ -113,13 +124,17 @@ func (q *queue) look(conns int64, now time.Time) {
 		q.cuts = max(q.cuts-1, 0)
 	}
 	q.began, q.had, q.wasBusy, q.full = now, answers, busy, false
+	q.calm.Store(false)
 	q.until.Store(now.Add(window).UnixNano())
 }
 
-// limit goes by the windows that were seen recently, if they are enough, or by
-// all that are remembered. The caller holds mu.
+// limit goes by the windows of the flood that there is, or by those that were seen recently,
+// if they are enough, or by all that are remembered. The caller holds mu.
 func (q *queue) limit(now time.Time) int64 {
-	fit, seen := q.fit(now, recently)
+	fit, seen := q.flood(now)
+	if seen < enoughWindows { // it may be but a pause's end
+		fit, seen = q.fit(now, recently)
+	}
 	if seen < enoughWindows {
 		fit, seen = q.fit(now, memory)
 	}
@@ -145,4 +160,18 @@ func (q *queue) fit(now time.Time, within time.Duration) (fit int64, seen int) {
 	}
 	slices.Sort(fits[:seen])
 	return fits[seen*3/4], seen
+}
+
+// flood is the mean of the windows since there is one: what a server does in a calm it
+// may not do in a flood, of which others on its machine have their part.
+func (q *queue) flood(now time.Time) (fit int64, seen int) {
+	for i := range windows {
+		r := q.rooms[(q.next-1-i+windows)%windows]
+		if !r.flood || now.Sub(r.until) >= recently {
+			break
+		}
+		fit += r.inside
+		seen++
+	}
+	return fit / int64(max(seen, 1)), seen
 }

@@ -82,7 +82,8 @@ func TestQueueKnowsTheServer(t *testing.T) {
 		now = now.Add(window)
 		q.answers.Add(answers)
 		q.busy.Add(answers * int64(each))
-		q.look(conns, now)
+		q.admits(1, conns, now)
+		q.calm.Store(true)
 	}
 	must := func(want int64, when string) {
 		t.Helper()
@@ -131,12 +132,58 @@ func TestQueueKnowsTheServer(t *testing.T) {
 	if !q.admits(60, 60, now) {
 		t.Error("who need not wait is not let in")
 	}
-	for want := int64(100); want <= 400; want *= 2 {
+	for want := int64(2 * 400 >> maxCuts); want <= 400; want *= 2 {
 		sees(1, 10*time.Millisecond)
 		must(want, "when it is full no more")
 	}
 	now = now.Add(memory)
 	must(all, "after a long calm")
+}
+
+// TestQueueKnowsAFlood by what is answered in it: what one server does in a calm, many do
+// not do at once on one machine.
+func TestQueueKnowsAFlood(t *testing.T) {
+	t.Parallel()
+	const conns, many = 4, 100
+	q := queue{most: time.Second}
+	now := time.Now()
+	sees := func(answers int64, each time.Duration, inside int64) {
+		now = now.Add(window)
+		q.answers.Add(answers)
+		q.busy.Add(answers * int64(each))
+		q.admits(inside, conns, now)
+	}
+	must := func(want int64, when string) {
+		t.Helper()
+		if got := q.limit(now); got != want {
+			t.Errorf("%s %d may be inside, want %d", when, got, want)
+		}
+	}
+	for range windows {
+		sees(10, 10*time.Millisecond, 1)
+	}
+	must(400, "in a calm")
+	for range enoughWindows - 1 {
+		sees(50, 20*time.Millisecond, many)
+		must(400, "when it may go away by itself")
+	}
+	sees(50, 20*time.Millisecond, many)
+	must(200, "at 200 a second, when it stays")
+	sees(0, 0, many)
+	sees(0, 0, many)
+	must(200, "in a pause")
+	for range enoughWindows {
+		sees(25, 40*time.Millisecond, many)
+	}
+	must(150, "at 100 a second, for half of the time")
+	for range enoughWindows { // fewer connections, while those before them are done
+		sees(25, 160*time.Millisecond, many)
+	}
+	must((4*200+8*100)/12, "at 100 a second over other connections")
+	for range windows {
+		sees(10, 10*time.Millisecond, conns)
+	}
+	must(400, "when it is over")
 }
 
 // TestQueueOfThoseTogetherFollowsTheServer, also if nobody is sent alone for long.
