@@ -33,6 +33,8 @@ type server struct {
 	ended chan struct{} // closed when the last process has closed its output
 	errs  *output
 	deaf  atomic.Bool // to what it says: whoever floods it has no time to listen
+	says  io.Closer   // its output, as it is read here
+	busy  sync.Mutex  // held while nobody reads it
 }
 
 type logLine struct {
@@ -76,6 +78,7 @@ func startProgram(t testing.TB, cmd *exec.Cmd) *server {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.says = out
 	go s.read(out)
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill() // the workers see it and leave
@@ -100,17 +103,23 @@ func startProgram(t testing.TB, cmd *exec.Cmd) *server {
 func (s *server) read(out io.Reader) {
 	defer close(s.ended)
 	for scanner := bufio.NewScanner(out); scanner.Scan(); {
-		if s.deaf.Load() {
-			continue
-		}
-		var line logLine
-		s.mu.Lock()
-		s.raw.Write(scanner.Bytes())
-		s.raw.WriteByte('\n')
-		if json.Unmarshal(scanner.Bytes(), &line) == nil {
-			s.lines = append(s.lines, line)
-		}
-		s.mu.Unlock()
+		s.busy.Lock()
+		s.hear(scanner.Bytes())
+		s.busy.Unlock()
+	}
+}
+
+func (s *server) hear(said []byte) {
+	if s.deaf.Load() {
+		return
+	}
+	var line logLine
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raw.Write(said)
+	s.raw.WriteByte('\n')
+	if json.Unmarshal(said, &line) == nil {
+		s.lines = append(s.lines, line)
 	}
 }
 

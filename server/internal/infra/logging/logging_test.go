@@ -119,7 +119,7 @@ func TestNobodyWaitsForWhoReads(t *testing.T) {
 		began := time.Now()
 		const lines = 3 * maxWaiting / each
 		for range lines {
-			log.Info(text)
+			log.Info("line", "text", text)
 		}
 		log.Error("the last one")
 		if waited := time.Since(began); waited > 0 {
