@@ -83,7 +83,8 @@ func (b *batcher[I, O]) wait(ctx context.Context, in I, alone func(context.Conte
 		return out, b.gate.refuse()
 	}
 	b.mu.Lock()
-	if err := b.gate.admit(ctx, len(b.waiting) < b.gate.queue.together(b.gate.turns.given.Load(), time.Now())); err != nil {
+	room := b.gate.queue.together(b.gate.inside.Load(), b.gate.turns.given.Load(), time.Now())
+	if err := b.gate.admit(ctx, len(b.waiting) < room); err != nil {
 		b.mu.Unlock()
 		return out, err
 	}

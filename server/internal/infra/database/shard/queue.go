@@ -64,9 +64,7 @@ type room struct {
 
 // admits tells whether so many may be inside of a server that is asked over so many connections.
 func (q *queue) admits(inside, conns int64, now time.Time) bool {
-	if inside <= conns && !q.calm.Load() {
-		q.calm.Store(true)
-	}
+	q.note(inside, conns)
 	few := inside <= max(conns, minInside)
 	if few && now.UnixNano() < q.until.Load() {
 		return true
@@ -79,9 +77,17 @@ func (q *queue) admits(inside, conns int64, now time.Time) bool {
 	return admits
 }
 
+// note remembers that somebody came for whom there was a connection.
+func (q *queue) note(inside, conns int64) {
+	if inside <= conns && !q.calm.Load() {
+		q.calm.Store(true)
+	}
+}
+
 // together is how many may wait for the next statements that take several, of which
-// one is on its way: as many as go in those that are answered in time.
-func (q *queue) together(conns int64, now time.Time) int {
+// one is on its way beside so many inside: as many as go in those that are answered in time.
+func (q *queue) together(inside, conns int64, now time.Time) int {
+	q.note(inside, conns)
 	if now.UnixNano() >= q.until.Load() {
 		q.mu.Lock()
 		q.look(conns, now)

@@ -195,16 +195,34 @@ func TestQueueOfThoseTogetherFollowsTheServer(t *testing.T) {
 			took time.Duration
 			want int
 		}{{2 * time.Second, minInside}, {10 * time.Millisecond, maxInside}, {500 * time.Millisecond, maxBatch}} {
-			q.together(1, time.Now())
+			q.together(1, 1, time.Now())
 			q.busy.Add(int64(4 * test.took))
 			q.sent.Add(4)
 			q.answers.Add(4)
 			<-time.After(window)
-			if got := q.together(1, time.Now()); got != test.want {
+			if got := q.together(1, 1, time.Now()); got != test.want {
 				t.Errorf("statements of %s: %d may wait, want %d", test.took, got, test.want)
 			}
 		}
 	})
+}
+
+// TestFewTogetherAreNoFlood: after some that went together, of whom none waited for a
+// connection, many may come by themselves.
+func TestFewTogetherAreNoFlood(t *testing.T) {
+	t.Parallel()
+	const conns = 4
+	q := queue{most: time.Second}
+	now := time.Now()
+	for range windows {
+		now = now.Add(window)
+		q.answers.Add(1)
+		q.busy.Add(int64(10 * time.Millisecond))
+		q.together(1, conns, now)
+	}
+	if !q.admits(400, conns, now) {
+		t.Errorf("%d may be inside, want 400 of whom each takes 10 ms, over %d connections", q.limit(now), conns)
+	}
 }
 
 // TestVisitIsLetInOnce refuses nobody who has asked a server already.
