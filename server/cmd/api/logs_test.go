@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"syscall"
 	"testing"
@@ -19,7 +20,10 @@ func TestNobodyReadsTheLog(t *testing.T) {
 		group.SetLimit(8)
 		for range requests {
 			group.Go(func() error {
-				_, _, err := s.send(http.MethodGet, "/api/v1/users/"+uuid.NewString(), "")
+				status, _, err := s.send(http.MethodGet, "/api/v1/users/"+uuid.NewString(), "")
+				if err == nil && status != http.StatusNotFound {
+					err = fmt.Errorf("%d, want %d", status, http.StatusNotFound)
+				}
 				return err
 			})
 		}
