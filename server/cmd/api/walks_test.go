@@ -277,10 +277,12 @@ func pauseReplay(t *testing.T, cfg config.Config) (resume func()) {
 	}
 	resume = sync.OnceFunc(func() {
 		for _, conn := range conns {
-			if _, err := conn.Exec(context.WithoutCancel(t.Context()), "SELECT pg_wal_replay_resume()"); err != nil {
-				t.Error(err)
-			}
-			_ = conn.Close(context.WithoutCancel(t.Context()))
+			ctx := context.WithoutCancel(t.Context())
+			await(t, func() error { // what is replayed then may cancel this query, too
+				_, err := conn.Exec(ctx, "SELECT pg_wal_replay_resume()")
+				return err
+			})
+			_ = conn.Close(ctx)
 		}
 	})
 	t.Cleanup(resume)

@@ -128,10 +128,12 @@ func AwaitReplicas(t testing.TB, cfg config.Config) {
 		written := MustQuery[string](t, Primary(t, cfg, i), "SELECT pg_current_wal_lsn()::text")[0]
 		replica := Replica(t, cfg, i)
 		Await(t, func() error {
-			if !MustQuery[bool](t, replica, "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", written)[0] {
-				return fmt.Errorf("%s's replica has not replayed %s", cfg.Shards[i].Name, written)
+			var replayed bool // what is being replayed may cancel the query
+			err := replica.QueryRow(t.Context(), "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", written).Scan(&replayed)
+			if err == nil && !replayed {
+				err = fmt.Errorf("%s's replica has not replayed %s", cfg.Shards[i].Name, written)
 			}
-			return nil
+			return err
 		})
 	}
 }
