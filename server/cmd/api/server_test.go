@@ -17,6 +17,7 @@ import (
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/contract/contracttest"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
 )
 
 const workers = 3
@@ -261,20 +262,7 @@ func shardNames(cfg config.Config) (names []string) {
 
 func await(t testing.TB, check func() error) {
 	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("gave up waiting: %v", err)
-		}
-	}
+	testcluster.Await(t, check)
 }
 
 // output collects what a process writes, while a test reads it.
