@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,13 +181,16 @@ func (b *bundle) lockUser(t testing.TB, id uuid.UUID) (release func()) {
 	return release
 }
 
-// TestRenamesGoTogether in one transaction, if they have to wait: each as if it
+// TestUpdatesGoTogether in one transaction, if they have to wait: each as if it
 // were alone.
-func TestRenamesGoTogether(t *testing.T) {
+func TestUpdatesGoTogether(t *testing.T) {
 	b := setup(t)
 	s := b.router.All()[0]
+	change := func(id uuid.UUID, c entities.Changes, match entities.Versions) (entities.User, error) {
+		return b.Update(t.Context(), id, c, match, time.Now().UTC().Truncate(time.Microsecond))
+	}
 	rename := func(id uuid.UUID, to entities.Name, match entities.Versions) (entities.User, error) {
-		return b.Update(t.Context(), id, entities.Changes{Name: &to}, match, time.Now().UTC().Truncate(time.Microsecond))
+		return change(id, entities.Changes{Name: &to}, match)
 	}
 	const clients = 20
 	users := make([]entities.User, 0, clients)
@@ -194,7 +198,7 @@ func TestRenamesGoTogether(t *testing.T) {
 		users = append(users, b.mustCreate(t, b.emailOn(s)))
 	}
 	locked, often := b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s))
-	changed := b.mustCreate(t, b.emailOn(s))
+	changed, moving, staying := b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s))
 	if _, err := rename(changed.ID, "before", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -215,9 +219,20 @@ func TestRenamesGoTogether(t *testing.T) {
 			if i%2 == 0 {
 				match = nil
 			}
-			name := entities.Name(fmt.Sprintf("user %d", i))
-			got, err := rename(u.ID, name, match)
-			if err != nil || got.ID != u.ID || got.Name != name || got.Email != u.Email || got.Version != 2 || !got.UpdatedAt.After(u.UpdatedAt) {
+			name, email := entities.Name(fmt.Sprintf("user %d", i)), u.Email
+			c := entities.Changes{Name: &name}
+			switch i % 5 {
+			case 0: // the address as it is
+				c.Email = &email
+			case 1: // its spelling
+				email = entities.Email(strings.ToUpper(string(email)))
+				c.Email = &email
+			case 2: // nothing else than that
+				email = entities.Email(strings.ToUpper(string(email)))
+				c, name = entities.Changes{Email: &email}, u.Name
+			}
+			got, err := change(u.ID, c, match)
+			if err != nil || got.ID != u.ID || got.Name != name || got.Email != email || got.Version != 2 || !got.UpdatedAt.After(u.UpdatedAt) {
 				t.Errorf("number %d became %+v, %v", i, got, err)
 			}
 			if read, err := b.ByID(t.Context(), u.ID); err != nil || read != got {
@@ -235,6 +250,17 @@ func TestRenamesGoTogether(t *testing.T) {
 			versions[i] = got.Version
 		})
 	}
+	wg.Go(func() {
+		to := b.emailOn(b.router.All()[1])
+		if got, err := change(moving.ID, entities.Changes{Email: &to}, nil); err != nil || got.Email != to || got.Name != moving.Name || got.Version != 2 {
+			t.Errorf("who moves to %s became %+v, %v", to, got, err)
+		}
+	})
+	wg.Go(func() {
+		if _, err := change(staying.ID, entities.Changes{Email: &changed.Email}, nil); entities.KindOf(err) != entities.Conflict {
+			t.Errorf("an address that is taken is given away: %v", err)
+		}
+	})
 	wg.Go(func() {
 		if _, err := rename(changed.ID, "after", entities.Versions{1}); entities.KindOf(err) != entities.PreconditionFailed {
 			t.Errorf("who has changed since: got %v", err)
@@ -254,7 +280,7 @@ func TestRenamesGoTogether(t *testing.T) {
 		t.Errorf("five changes of one user made the versions %v", versions)
 	}
 	if n := b.transactionsOf(t, s, users); n > clients/2 {
-		t.Errorf("%d renames that had to wait took %d transactions", clients, n)
+		t.Errorf("%d changes that had to wait took %d transactions", clients, n)
 	}
 	release()
 	if err := errors.Join(<-stuck, <-stuck); err != nil {
@@ -263,20 +289,25 @@ func TestRenamesGoTogether(t *testing.T) {
 	if got, err := b.ByID(t.Context(), locked.ID); err != nil || got.Name != "stuck" || got.Version != 3 {
 		t.Errorf("who was stuck is %+v, %v", got, err)
 	}
+	b.checkAll(t, "at last")
 }
 
-// TestRenamesTogetherComeInTime or not at all.
-func TestRenamesTogetherComeInTime(t *testing.T) {
+// TestUpdatesTogetherComeInTime or not at all.
+func TestUpdatesTogetherComeInTime(t *testing.T) {
 	b := setup(t)
 	s := b.router.All()[1]
 	one, two := b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s))
-	wanted := []rename{{id: one.ID, name: "late", now: time.Now()}, {id: two.ID, name: "late", now: time.Now()}}
+	late := entities.Name("late")
+	wanted := []update{
+		{id: one.ID, Changes: entities.Changes{Name: &late}, now: time.Now()},
+		{id: two.ID, Changes: entities.Changes{Name: &late, Email: &two.Email}, now: time.Now()},
+	}
 	for _, test := range []struct {
 		deadline time.Time
 		done     bool
 	}{{time.Now().Add(-time.Second), false}, {time.Now().Add(time.Minute), true}} {
 		err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
-			did, err := renameTogether(db, test.deadline, wanted)
+			did, err := updateTogether(db, test.deadline, wanted)
 			for i, row := range did {
 				if (row != nil) != test.done {
 					t.Errorf("until %s: number %d became %v", test.deadline, i, row)

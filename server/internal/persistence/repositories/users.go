@@ -37,7 +37,7 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 			byID:   shard.NewLookups(s, userByID, usersByID).Copied(copiedUser),
 			list:   shard.NewLists(s, usersIn, usersInEach, func(s stretch) int { return s.users }),
 			create: shard.NewWrites(s, keysOf, insertUsers),
-			rename: shard.NewWrites(s, keysOfRename, renameTogether),
+			update: shard.NewWrites(s, keysOfUpdate, updateTogether),
 		}
 	}
 	return r
@@ -48,7 +48,7 @@ type together struct {
 	byID   *shard.Lookups[uuid.UUID, userRow]
 	list   *shard.Lists[stretch, []userRow]
 	create *shard.Writes[entities.User, struct{}]
-	rename *shard.Writes[rename, userRow]
+	update *shard.Writes[update, userRow]
 }
 
 // NewID draws an id for a new user from UUIDv7s: the user is then born on the

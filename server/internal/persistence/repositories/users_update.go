@@ -50,12 +50,12 @@ func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Chan
 	ctx, cancel := context.WithTimeout(shard.Visit(ctx), changeTimeout)
 	defer cancel()
 	s := r.owner(ctx, id)
-	wanted, ok := renameOf(id, c, match, now)
+	wanted, ok := updateOf(id, c, match, now)
 	if !ok {
 		return r.update(ctx, s, id, c, match, now)
 	}
 	var ended error
-	row, err := r.users[s].rename.Do(ctx, wanted, func(ctx context.Context) {
+	row, err := r.users[s].update.Do(ctx, wanted, func(ctx context.Context) {
 		u, ended = r.update(ctx, s, id, c, match, now)
 	})
 	switch {
@@ -107,12 +107,7 @@ func (r *ShardedUsers) update(ctx context.Context, s *shard.Shard, id uuid.UUID,
 }
 
 func (r *ShardedUsers) updateInPlace(ctx context.Context, s *shard.Shard, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (row userRow, did bool, err error) {
-	var key *string
-	if c.Email != nil {
-		k := c.Email.Key()
-		key = &k
-	}
-	do := query{updateUser, []any{id, c.Name, c.Email, key, now, int64s(match)}, row.columns()}
+	do := query{updateUser, []any{id, c.Name, c.Email, keyOf(c), now, int64s(match)}, row.columns()}
 	did, err = writeOrLook(ctx, s, []string{id.String()}, do, query{lookAtUser, []any{id}, row.columns()})
 	return row, did, err
 }
