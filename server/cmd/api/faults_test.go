@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/messenger-clone/messenger-clone-api/server/config"
+	"github.com/messenger-clone/messenger-clone-api/server/internal/domain/entities"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/infra/database/shard"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/presentation/problems"
 	"github.com/messenger-clone/messenger-clone-api/server/internal/testcluster"
@@ -75,6 +76,7 @@ func TestFaults(t *testing.T) {
 	}
 	must[user](t, s, "PUT", "/api/v1/users/"+other.ID, `{"name":"Other"}`, 200)
 	must[any](t, s, "GET", "/readyz", "", 200)
+	refusesBeforeItRecords(t, s, cfg, ring)
 	pooler.Start(t)
 	awaitHealth(t, s, "ok", "ok", 200)
 	if got := must[user](t, s, "GET", "/api/v1/users/"+kept.ID, "", 200); got != kept {
@@ -115,6 +117,43 @@ func TestFaults(t *testing.T) {
 	awaitHealth(t, s, "ok", "ok", 200)
 	if lines := s.matching(func(l logLine) bool { return l.Status == 500 }); len(lines) > 0 {
 		t.Errorf("a fault was answered with 500: %+v", lines)
+	}
+}
+
+// refusesBeforeItRecords checks that nothing is written elsewhere of a create with a key
+// whose user would be shard-0's, which is away.
+func refusesBeforeItRecords(t *testing.T, s *server, cfg config.Config, ring *shard.Ring) {
+	t.Helper()
+	recorded := func() (n int64) {
+		for i := range cfg.Shards {
+			n += testcluster.MustQuery[int64](t, testcluster.Primary(t, cfg, i), "SELECT count(*) FROM idempotency_keys")[0]
+		}
+		return n
+	}
+	number := 0
+	next := func() (email, key string) {
+		for ; ; number++ {
+			email, key = fmt.Sprintf("keyed%d@example.com", number), fmt.Sprintf("key-%d", number)
+			once := entities.NewOnce(entities.IdempotencyKey(key), "Ada", entities.Email(email), time.Hour)
+			if ring.Owner(email) == "shard-0" && ring.Owner(once.Key.String()) != "shard-0" {
+				number++
+				return email, key
+			}
+		}
+	}
+	for range 5 {
+		await(t, func() error { // until each worker knows
+			before := recorded()
+			email, key := next()
+			status, body, err := s.send("POST", listPath, createBody("Ada", email), "Idempotency-Key", key)
+			if err != nil || status != 503 || !bytes.Contains(body, []byte("shard-0")) {
+				t.Fatalf("got %d %s, %v; want 503 naming shard-0", status, body, err)
+			}
+			if after := recorded(); after != before {
+				return fmt.Errorf("%d records were made of a create that was refused", after-before)
+			}
+			return nil
+		})
 	}
 }
 

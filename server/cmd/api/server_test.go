@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -173,14 +174,17 @@ type user struct {
 	UpdatedAt       string `json:"updated_at"`
 }
 
-// send returns the status and the body.
-func (s *server) send(method, path, body string) (int, []byte, error) {
+// send returns the status and the body. Headers are names, each with its value behind it.
+func (s *server) send(method, path, body string, headers ...string) (int, []byte, error) {
 	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for header := range slices.Chunk(headers, 2) {
+		req.Header.Set(header[0], header[1])
 	}
 	res, err := s.client.Do(req)
 	if err != nil {

@@ -140,6 +140,11 @@ const noteOutlives = time.Hour
 
 // CreateOnce implements repositories.Users.
 func (r *ShardedUsers) CreateOnce(ctx context.Context, u entities.User, once entities.Once) (entities.User, bool, error) {
+	if s := r.owner(ctx, u.ID); s != r.router.For(once.Key.String()) {
+		if err := s.RoomToWrite(); err != nil {
+			return entities.User{}, false, translate(s.Name, "insert user", err)
+		}
+	}
 	ctx = shard.Visit(ctx)
 	recorded, expires, err := r.record(ctx, u, once)
 	if err != nil {

@@ -90,6 +90,11 @@ func (r *ShardedUsers) update(ctx context.Context, s *shard.Shard, id uuid.UUID,
 			continue // the user has changed between statement and look
 		}
 		r.at(ctx, "read")
+		if home := r.router.For(c.Email.Key()); home != s {
+			if err := home.RoomToWrite(); err != nil {
+				return entities.User{}, translateUnseen(home.Name, "claim e-mail", err)
+			}
+		}
 		if mine.Token, err = r.claimFor(ctx, c.Email.Key(), id); err != nil {
 			return entities.User{}, err
 		}

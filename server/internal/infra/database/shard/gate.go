@@ -91,6 +91,18 @@ func (g *gate) come(ctx context.Context) error {
 
 func (g *gate) leave() { g.inside.Add(-1) }
 
+// room refuses who would be refused if they came now.
+func (g *gate) room() error {
+	if g.shut.Load() {
+		return g.refuse()
+	}
+	if !g.queue.admits(g.inside.Load()+1, g.turns.given.Load(), time.Now()) {
+		g.observer.Asked(metrics.QueueFull, 0)
+		return g.full
+	}
+	return nil
+}
+
 // admit lets a request in if there is room, or if it was let in before.
 func (g *gate) admit(ctx context.Context, room bool) error {
 	v, several := ctx.Value(visitKey{}).(*visit)
@@ -106,7 +118,8 @@ func (g *gate) admit(ctx context.Context, room bool) error {
 
 // Visit returns the context of a request that takes several statements. Whether there
 // is room for it is decided when it comes, at its first: refused later, it
-// would have cost what others needed, and have waited in vain.
+// would have cost what others needed, and have waited in vain. What it needs of
+// other shards then, it has to ask for before (RoomToWrite).
 func Visit(ctx context.Context) context.Context {
 	return context.WithValue(ctx, visitKey{}, new(visit))
 }

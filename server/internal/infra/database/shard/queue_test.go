@@ -245,3 +245,21 @@ func TestVisitIsLetInOnce(t *testing.T) {
 		t.Errorf("who was let in before: %v", err)
 	}
 }
+
+// TestRoomIsAskedFor by who comes later.
+func TestRoomIsAskedFor(t *testing.T) {
+	t.Parallel()
+	var up atomic.Bool
+	g := testGate(t, &up)
+	for _, test := range []struct {
+		inside int64
+		shut   bool
+		want   error
+	}{{0, false, nil}, {maxInside - 1, false, nil}, {maxInside, false, g.full}, {0, true, g.away}} {
+		g.inside.Store(test.inside)
+		g.shut.Store(test.shut)
+		if err := g.room(); !errors.Is(err, test.want) || g.inside.Load() != test.inside {
+			t.Errorf("%+v: got %v, %d inside", test, err, g.inside.Load())
+		}
+	}
+}

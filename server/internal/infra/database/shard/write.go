@@ -35,6 +35,11 @@ func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gor
 	return s.write(ctx, s.primaryGate.through, keys, statement)
 }
 
+// RoomToWrite refuses a request that is going to write to this shard after it did so to
+// another, as Write would refuse it now: with an error after which nothing was
+// changed, nor anything of the other shard taken up in vain.
+func (s *Shard) RoomToWrite() error { return s.primaryGate.room() }
+
 type through = func(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error
 
 func (s *Shard) write(ctx context.Context, through through, keys []string, statement func(db *gorm.DB, deadline time.Time) error) error {
