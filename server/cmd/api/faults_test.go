@@ -124,9 +124,13 @@ func TestFaults(t *testing.T) {
 // whose user would be shard-0's, which is away.
 func refusesBeforeItRecords(t *testing.T, s *server, cfg config.Config, ring *shard.Ring) {
 	t.Helper()
+	var primaries []*pgx.Conn
+	for i := range cfg.Shards {
+		primaries = append(primaries, testcluster.Primary(t, cfg, i))
+	}
 	recorded := func() (n int64) {
-		for i := range cfg.Shards {
-			n += testcluster.MustQuery[int64](t, testcluster.Primary(t, cfg, i), "SELECT count(*) FROM idempotency_keys")[0]
+		for _, conn := range primaries {
+			n += testcluster.MustQuery[int64](t, conn, "SELECT count(*) FROM idempotency_keys")[0]
 		}
 		return n
 	}

@@ -29,7 +29,7 @@ func TestOverload(t *testing.T) {
 	pooler := testcluster.NewProxy(t, cfg.Shards[0].Pooler)
 	s := start(t, "SHARD_0_WRITE_ADDR="+pooler.Addr, "DB_WRITE_MAX_OPEN_CONNS="+strconv.Itoa(workers+1), "REQUEST_TIMEOUT=3s")
 	pooler.Slow(25 * time.Millisecond) // so that the machine is not the limit
-	l := newTraffic(t, s, cfg, "shard-0")
+	l := newTraffic(s, createsWithKeys(t, cfg, "shard-0"))
 	peak := l.peak(t, 4*workers)
 	curve := l.levels(t, peak, 0.5, 1, 2, 5)
 	flood := l.mustBear(t, 4*workers, peak, 10, time.Minute)
@@ -50,11 +50,33 @@ func TestOverloadAtFullSpeed(t *testing.T) {
 	needsQuiet(t)
 	cfg := testcluster.Open(t)
 	s := start(t)
+	var users []user
+	for i := range 500 { // one user's updates would wait for each other's locks
+		users = append(users, must[user](t, s, "POST", listPath, createBody("Ada", fmt.Sprintf("ada%d@example.com", i)), 201))
+	}
 	s.deaf.Store(true)
 	haveProcessors(t)
-	l := newTraffic(t, s, cfg, shardNames(cfg)...)
-	const clients = 64
-	l.mustBear(t, clients, l.peak(t, clients), 2, 20*time.Second)
+	keyed := createsWithKeys(t, cfg, shardNames(cfg)...)
+	for _, kind := range []struct {
+		name string
+		request
+	}{
+		{"creates with keys", keyed}, // each goes alone, the others together
+		{"creates", func() (method, path, body, key string) {
+			method, path, body, _ = keyed()
+			return method, path, body, ""
+		}},
+		{"updates", func() (method, path, body, key string) {
+			u := users[rand.IntN(len(users))]
+			return fasthttp.MethodPut, listPath + u.ID, createBody("Grace", u.Email), ""
+		}},
+	} {
+		t.Run(name(kind.name), func(t *testing.T) {
+			const clients = 64
+			l := newTraffic(s, kind.request)
+			l.mustBear(t, clients, l.peak(t, clients), 2, 20*time.Second)
+		})
+	}
 }
 
 // haveProcessors has this process asked before others where all of them are needed, as clients on
@@ -77,24 +99,36 @@ func needsQuiet(t *testing.T) {
 	}
 }
 
-// traffic creates users, each with an Idempotency-Key. That is a statement by itself: reads,
-// updates and creates without a key would go together, and nobody could ask for more
-// than the databases can do.
-type traffic struct {
-	server *server
-	client fasthttp.Client
-	ring   *shard.Ring
-	shards []string // who are asked
-}
+// request is the next to be sent; without a key, it has none.
+type request func() (method, path, body, key string)
 
-func newTraffic(t *testing.T, s *server, cfg config.Config, shards ...string) *traffic {
+// createsWithKeys creates users who live on one of the shards, each with an Idempotency-Key. That is
+// statements of its own: reads, updates and creates without a key go together, and it
+// takes more to ask for more than the databases can do.
+func createsWithKeys(t *testing.T, cfg config.Config, shards ...string) request {
 	t.Helper()
 	ring, err := shard.NewRing(shardNames(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return func() (method, path, body, key string) {
+		email := fmt.Sprintf("%d@example.com", rand.Uint64())
+		for !slices.Contains(shards, ring.Owner(email)) {
+			email = fmt.Sprintf("%d@example.com", rand.Uint64())
+		}
+		return fasthttp.MethodPost, listPath, createBody("Ada", email), email
+	}
+}
+
+type traffic struct {
+	server *server
+	client fasthttp.Client
+	next   request
+}
+
+func newTraffic(s *server, next request) *traffic {
 	return &traffic{
-		server: s, ring: ring, shards: shards,
+		server: s, next: next,
 		client: fasthttp.Client{MaxConnsPerHost: 20_000, MaxIdemponentCallAttempts: 1, ReadTimeout: 10 * time.Second},
 	}
 }
@@ -112,8 +146,10 @@ func (l *traffic) ask(method, path, body, key string) asked {
 	req.Header.SetMethod(method)
 	if body != "" {
 		req.Header.SetContentType("application/json")
-		req.Header.Set("Idempotency-Key", key)
 		req.SetBodyString(body)
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	began := time.Now()
 	if err := l.client.Do(req, res); err != nil {
@@ -122,13 +158,7 @@ func (l *traffic) ask(method, path, body, key string) asked {
 	return asked{res.StatusCode(), time.Since(began)}
 }
 
-func (l *traffic) one() asked {
-	var email string
-	for email == "" || !slices.Contains(l.shards, l.ring.Owner(email)) {
-		email = fmt.Sprintf("%d@example.com", rand.Uint64())
-	}
-	return l.ask(fasthttp.MethodPost, listPath, createBody("Ada", email), email)
-}
+func (l *traffic) one() asked { return l.ask(l.next()) }
 
 // level is what came of so many requests a second.
 type level struct{ asked, answered, refused, p99, refusedP99 float64 }
