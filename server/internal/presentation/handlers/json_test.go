@@ -30,7 +30,7 @@ func TestStringsOutliveTheirBody(t *testing.T) {
 	if err := JSON.Unmarshal(body, &fields); err != nil {
 		t.Fatal(err)
 	}
-	copy(body, `{"eman":"XXX"}`)
+	copy(body, `{"eman":"Eve"}`)
 	if fields["name"] != "Ada" {
 		t.Errorf("got %v, want the name Ada", fields)
 	}

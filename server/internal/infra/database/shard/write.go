@@ -35,9 +35,9 @@ func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gor
 	return s.write(ctx, s.primaryGate.through, keys, statement)
 }
 
-// RoomToWrite refuses a request that is going to write to this shard after it did so to
-// another, as Write would refuse it now: with an error after which nothing was
-// changed, nor anything of the other shard taken up in vain.
+// RoomToWrite returns the error with which Write would refuse a request now, or nil. It is
+// for who writes to another shard first, and then here, where Visit lets it in: asked
+// before, it leaves nothing there that was in vain. It reserves nothing.
 func (s *Shard) RoomToWrite() error { return s.primaryGate.room() }
 
 type through = func(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error
