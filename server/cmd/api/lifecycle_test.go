@@ -107,7 +107,7 @@ func TestStopUnderLoad(t *testing.T) {
 					return
 				}
 				if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) {
-					reset.Add(1)
+					t.Logf("number %d: %v", reset.Add(1), err)
 					continue
 				}
 				if err != nil || status != 201 {

@@ -38,6 +38,9 @@ const (
 	// settle is how long it then takes those that are on their way: a
 	// handshake's last round trip and a turn of the accepting loop.
 	settle = 100 * time.Millisecond
+	// newcomerTime is how long a connection may then have said nothing before it
+	// is closed: on a busy machine a request is a while behind its handshake.
+	newcomerTime = time.Second
 )
 
 // Application is everything one worker serves with.
@@ -162,16 +165,21 @@ func (a *Application) drain(ctx context.Context, ln *prefork.Listener, succeeded
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(yieldTime, lameDuck+settle)+a.drainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(yieldTime, lameDuck+settle+newcomerTime)+a.drainTimeout)
 	defer cancel()
 	if succeeded {
 		a.awaitClients(yieldTime)
 	} else {
-		<-time.After(lameDuck)
-		if err := prefork.RefuseNew(ln.Listener); err != nil {
-			a.log.Warn("connections may be reset", "err", err.Error()) // some sandboxes know no socket filters
+		mayReset := func(err error) { // some sandboxes know no socket filters
+			if err != nil {
+				a.log.Warn("connections may be reset", "err", err.Error())
+			}
 		}
+		mayReset(prefork.AcceptSilent(ln.Listener))
+		<-time.After(lameDuck)
+		mayReset(prefork.RefuseNew(ln.Listener))
 		<-time.After(settle)
+		ln.AwaitNewcomers(newcomerTime)
 	}
 	ln.CloseSilent()
 	a.log.Info("draining")

@@ -27,23 +27,64 @@ var onlyHandshakesUnderWay = []unix.SockFilter{
 // comes now hears nothing, asks again a second later, and finds the port closed
 // or a successor there.
 func RefuseNew(ln net.Listener) error {
-	conn, ok := ln.(syscall.Conn)
-	if !ok {
-		return fmt.Errorf("refuse new connections on a %T", ln)
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("refuse new connections: %w", err)
-	}
-	var setErr error
-	err = raw.Control(func(fd uintptr) {
-		setErr = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
+	err := control(ln, func(fd int) error {
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
 			Len:    uint16(len(onlyHandshakesUnderWay)),
 			Filter: &onlyHandshakesUnderWay[0],
 		})
 	})
-	if err := errors.Join(err, setErr); err != nil {
+	if err != nil {
 		return fmt.Errorf("refuse new connections: %w", err)
 	}
 	return nil
+}
+
+// AcceptSilent has the listener accept connections as soon as their handshake is
+// done. Until then the kernel keeps to itself those on which nothing has come
+// (TCP_DEFER_ACCEPT, tcp(7)), where nobody can wait for them.
+func AcceptSilent(ln net.Listener) error {
+	err := control(ln, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("accept silent connections: %w", err)
+	}
+	return nil
+}
+
+// queued returns how many connections wait to be accepted. Of a listening socket
+// that is what TCP_INFO has in this field (Linux, tcp_get_info).
+func queued(ln net.Listener) (waiting int, err error) {
+	err = control(ln, func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			waiting = int(info.Unacked)
+		}
+		return err
+	})
+	return waiting, err
+}
+
+// unread returns how many bytes have come on a connection that nobody has read.
+func unread(c net.Conn) (bytes int, err error) {
+	err = control(c, func(fd int) error {
+		bytes, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
+		return err
+	})
+	return bytes, err
+}
+
+// control calls f with the descriptor of a listener or a connection.
+func control(socket any, f func(fd int) error) error {
+	s, ok := socket.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("a %T has no descriptor", socket)
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var said error
+	err = raw.Control(func(fd uintptr) { said = f(int(fd)) })
+	return errors.Join(err, said)
 }

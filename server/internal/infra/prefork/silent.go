@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,7 @@ type Listener struct {
 	net.Listener
 
 	mu     sync.Mutex
-	silent map[*conn]struct{}
+	silent map[*conn]time.Time // when each was accepted
 
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -24,7 +25,7 @@ type Listener struct {
 
 // Track returns a Listener that accepts from ln.
 func Track(ln net.Listener) *Listener {
-	return &Listener{Listener: ln, silent: make(map[*conn]struct{}), closed: make(chan struct{})}
+	return &Listener{Listener: ln, silent: make(map[*conn]time.Time), closed: make(chan struct{})}
 }
 
 // Accept implements net.Listener.
@@ -40,7 +41,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	c := &conn{Conn: accepted, listener: l}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.silent[c] = struct{}{}
+	l.silent[c] = time.Now()
 	return c, nil
 }
 
@@ -60,14 +61,48 @@ func (l *Listener) Close() error {
 	return l.Listener.Close()
 }
 
+// AwaitNewcomers waits for those who were let in last: until no connection waits to
+// be accepted, and each has said something or has been silent for so long. That is
+// how long it takes at most.
+func (l *Listener) AwaitNewcomers(most time.Duration) {
+	enough := time.NewTimer(most)
+	defer enough.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for l.hasNewcomers(most) {
+		select {
+		case <-look.C:
+		case <-enough.C:
+			return
+		}
+	}
+}
+
+func (l *Listener) hasNewcomers(silentFor time.Duration) bool {
+	if waiting, err := queued(l.Listener); err == nil && waiting > 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, since := range l.silent {
+		if time.Since(since) < silentFor {
+			return true
+		}
+	}
+	return false
+}
+
 // CloseSilent closes the connections on which nothing has come.
 func (l *Listener) CloseSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.silent {
+		if c.hasUnread() {
+			continue
+		}
 		_ = c.Conn.Close() // its reader finds out
+		delete(l.silent, c)
 	}
-	clear(l.silent)
 }
 
 func (l *Listener) forget(c *conn) {
@@ -82,12 +117,15 @@ type conn struct {
 	net.Conn
 
 	listener *Listener
-	known    bool // no longer silent
+	known    bool        // no longer silent
+	reading  atomic.Bool // its goroutine waits for what comes
 }
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	c.reading.Store(true)
 	n, err := c.Conn.Read(b)
+	c.reading.Store(false)
 	if !c.known {
 		c.known = true
 		c.listener.forget(c)
@@ -95,8 +133,19 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. A server that shuts down closes what it takes for
+// idle; if a request has come that nobody has got round to reading, on a busy
+// machine, the client would see a reset. That request is answered, and the
+// connection closed then.
 func (c *conn) Close() error {
+	if c.reading.Load() && c.hasUnread() {
+		return nil
+	}
 	c.listener.forget(c)
 	return c.Conn.Close()
+}
+
+func (c *conn) hasUnread() bool {
+	n, err := unread(c.Conn)
+	return err == nil && n > 0
 }

@@ -62,12 +62,14 @@ func recovered(c fiber.Ctx) (err error) {
 }
 
 // closing asks clients for new connections while we drain: the ones they have
-// end with us.
+// end with us. So are those whose answer took longer than it took us to begin.
 func closing(draining *atomic.Bool) fiber.Handler {
 	return func(c fiber.Ctx) error {
-		if draining.Load() {
-			c.RequestCtx().SetConnectionClose()
-		}
+		defer func() {
+			if draining.Load() {
+				c.RequestCtx().SetConnectionClose()
+			}
+		}()
 		return c.Next()
 	}
 }

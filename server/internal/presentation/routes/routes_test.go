@@ -246,6 +246,25 @@ func TestDraining(t *testing.T) {
 	}
 }
 
+// TestDrainingBegins while a request is answered: its client is sent away, too, for
+// the connection may be closed when the next would come.
+func TestDrainingBegins(t *testing.T) {
+	t.Parallel()
+	app, draining := fiber.New(), new(atomic.Bool)
+	app.Get("/", closing(draining), func(fiber.Ctx) error {
+		draining.Store(true)
+		return nil
+	})
+	res, err := app.Test(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody), fiber.TestConfig{Timeout: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if !res.Close {
+		t.Error("the answer does not close the connection")
+	}
+}
+
 func TestReadyWithoutAShard(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
