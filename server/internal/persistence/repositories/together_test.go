@@ -73,7 +73,7 @@ func TestCreatesGoTogether(t *testing.T) {
 	if got := errs[clients]; entities.KindOf(got) != entities.Conflict {
 		t.Errorf("an address that is taken is given away: %v", got)
 	}
-	if n := b.transactionsOf(t, s, users[:clients-2]); n > clients/2 {
+	if n := b.transactionsOf(t, s, "users WHERE id", idsOf(users[:clients-2])); n > clients/2 {
 		t.Errorf("%d creates that had to wait took %d transactions", clients-2, n)
 	}
 	release()
@@ -99,23 +99,26 @@ func (b *bundle) awaitWaiting(t testing.TB, s *shard.Shard) {
 // mustCreateBeside creates a user past the repository's queue.
 func (b *bundle) mustCreateBeside(t testing.TB, email entities.Email) {
 	t.Helper()
-	if _, err := b.create(t.Context(), b.newUser(t, email), createStatements{createUser, createUserOver}); err != nil {
+	if _, err := b.create(t.Context(), b.router.For(email.Key()), creation{User: b.newUser(t, email)}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// transactionsOf counts those that the users were created in.
-func (b *bundle) transactionsOf(t testing.TB, s *shard.Shard, users []entities.User) (n int64) {
+// transactionsOf counts those that wrote the rows of these users.
+func (b *bundle) transactionsOf(t testing.TB, s *shard.Shard, rowsOf string, ids []uuid.UUID) (n int64) {
 	t.Helper()
+	if err := s.Primary.WithContext(t.Context()).Raw("SELECT count(DISTINCT xmin::text) FROM "+rowsOf+" IN ?", ids).Row().Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func idsOf(users []entities.User) []uuid.UUID {
 	ids := make([]uuid.UUID, len(users))
 	for i, u := range users {
 		ids[i] = u.ID
 	}
-	const transactions = "SELECT count(DISTINCT xmin::text) FROM users WHERE id IN ?"
-	if err := s.Primary.WithContext(t.Context()).Raw(transactions, ids).Row().Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return ids
 }
 
 // TestLockedClaimHoldsNobodyElse up, though it is wanted by two: one is on its
@@ -153,7 +156,7 @@ func TestLockedClaimHoldsNobodyElse(t *testing.T) {
 func TestCreatesTogetherComeInTime(t *testing.T) {
 	b := setup(t)
 	s := b.router.All()[2]
-	users := []entities.User{b.newUser(t, b.emailOn(s)), b.newUser(t, b.emailOn(s))}
+	users := []creation{{User: b.newUser(t, b.emailOn(s))}, {User: b.newUser(t, b.emailOn(s))}}
 	late := time.Now().Add(-time.Second)
 	err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
 		_, err := insertUsers(db, late, users)
@@ -163,10 +166,159 @@ func TestCreatesTogetherComeInTime(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for _, u := range users {
-		if ids := b.holders(t, u.Email); len(ids) > 0 || b.claimOf(t, u.Email) != nil {
-			t.Errorf("%s was created after the deadline", u.Email)
+		b.checkGone(t, u.Email)
+	}
+}
+
+// onceOn makes up what is asked for under a key that the shard owns.
+func (b *bundle) onceOn(s *shard.Shard, u entities.User) entities.Once {
+	for {
+		key := entities.IdempotencyKey(fmt.Sprintf("key%d", b.serial.Add(1)))
+		if once := entities.NewOnce(key, u.Name, u.Email, time.Hour); b.router.For(once.Key.String()) == s {
+			return once
 		}
 	}
+}
+
+// TestCreatesOnceGoTogether in two transactions, one for what is asked for and one
+// for the users, if they have to wait: each as if it were alone.
+func TestCreatesOnceGoTogether(t *testing.T) {
+	b := setup(t)
+	keys, home := b.router.All()[0], b.router.All()[1]
+	create := func(u entities.User, once entities.Once) (entities.User, bool, error) {
+		return b.CreateOnce(t.Context(), u, once)
+	}
+	newUser := func() entities.User { return b.newUser(t, b.emailOn(home)) }
+	taken, known := b.mustCreate(t, b.emailOn(home)), newUser()
+	knownOnce := b.onceOn(keys, known)
+	if _, _, err := create(known, knownOnce); err != nil {
+		t.Fatal(err)
+	}
+
+	// One of each step is stuck, and the rest waits for it.
+	locked, record := newUser(), newUser()
+	stuck := make(chan error, 2)
+	releaseClaim := b.lockClaim(t, locked.Email)
+	go func() { stuck <- b.Create(t.Context(), locked) }()
+	b.awaitWaiting(t, home)
+	once := b.onceOn(keys, record)
+	tx := keys.Primary.WithContext(t.Context()).Begin()
+	const insert = "INSERT INTO idempotency_keys VALUES (decode(?, 'hex'), '', gen_random_uuid(), '', '', now(), now())"
+	if err := errors.Join(tx.Error, tx.Exec(insert, once.Key.String()).Error); err != nil {
+		t.Fatal(err)
+	}
+	releaseRecord := sync.OnceFunc(func() { tx.Rollback() })
+	t.Cleanup(releaseRecord)
+	go func() {
+		_, _, err := create(record, once)
+		stuck <- err
+	}()
+	b.awaitWaiting(t, keys)
+
+	const clients = 20
+	users := make([]entities.User, clients)
+	var wg sync.WaitGroup
+	for i := range users {
+		users[i] = newUser()
+		wg.Go(func() {
+			got, before, err := create(users[i], b.onceOn(keys, users[i]))
+			if err != nil || before || got != users[i] {
+				t.Errorf("number %d became %+v, before %t, %v", i, got, before, err)
+			}
+		})
+	}
+	twice := newUser()
+	twiceOnce := b.onceOn(keys, twice)
+	var (
+		firsts atomic.Int64
+		ids    sync.Map
+	)
+	for range 4 { // each with an id of its own
+		again := twice
+		again.ID = b.newUser(t, twice.Email).ID
+		wg.Go(func() {
+			got, before, err := create(again, twiceOnce)
+			if err != nil {
+				t.Errorf("one of several under a key: %v", err)
+			}
+			if !before {
+				firsts.Add(1)
+			}
+			ids.Store(got.ID, true)
+		})
+	}
+	wg.Go(func() {
+		again := known
+		again.ID = b.newUser(t, known.Email).ID
+		if got, before, err := create(again, knownOnce); err != nil || !before || got.ID != known.ID {
+			t.Errorf("what was done is %+v, before %t, %v", got, before, err)
+		}
+	})
+	wg.Go(func() {
+		other := entities.Once{Key: knownOnce.Key, TTL: time.Hour}
+		if _, _, err := create(newUser(), other); entities.KindOf(err) != entities.KeyReused {
+			t.Errorf("a key for something else: got %v", err)
+		}
+	})
+	wg.Go(func() {
+		u := b.newUser(t, taken.Email)
+		if _, _, err := create(u, b.onceOn(keys, u)); entities.KindOf(err) != entities.Conflict {
+			t.Errorf("an address that is taken is given away: %v", err)
+		}
+	})
+	wg.Wait()
+	if len(stuck) > 0 {
+		t.Fatalf("nothing was stuck: %v", <-stuck)
+	}
+	ids.Range(func(any, any) bool { firsts.Add(10); return true })
+	if n := firsts.Load(); n != 11 {
+		t.Errorf("several creates under a key were first %d times, with %d users; want one", n%10, n/10)
+	}
+	if n := b.transactionsOf(t, home, "users WHERE id", idsOf(users)); n > clients/2 {
+		t.Errorf("%d creates that had to wait took %d transactions", clients, n)
+	}
+	if n := b.transactionsOf(t, keys, "idempotency_keys WHERE user_id", idsOf(users)); n > clients/2 {
+		t.Errorf("%d records that had to wait took %d transactions", clients, n)
+	}
+	if n := b.transactionsOf(t, home, "idempotent_creates WHERE user_id", idsOf(users)); n == 0 || n > clients/2 {
+		t.Errorf("%d notes that had to wait took %d transactions", clients, n)
+	}
+	releaseClaim()
+	releaseRecord()
+	if err := errors.Join(<-stuck, <-stuck); err != nil {
+		t.Errorf("who was stuck: %v", err)
+	}
+	b.checkAll(t, "at last")
+}
+
+// TestCreatesOfOneUserTogether are those of one record: one of them does it, once, even
+// if the user is deleted then.
+func TestCreatesOfOneUserTogether(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[3]
+	u := creation{b.newUser(t, b.emailOn(s)), &note{entities.Hash{1}, time.Now().Add(time.Hour)}}
+	for attempt, want := range []int{1, 0} {
+		done := 0
+		err := s.ReadPrimary(t.Context(), func(db *gorm.DB) error {
+			did, err := insertUsers(db, time.Now().Add(time.Minute), []creation{u, {User: b.newUser(t, b.emailOn(s))}, u})
+			for i, one := range did {
+				if one != nil && i != 1 {
+					done++
+				}
+			}
+			if err == nil && did[1] == nil {
+				t.Error("another one was not created")
+			}
+			return err
+		})
+		if err != nil || done != want {
+			t.Errorf("attempt %d did it %d times, %v; want %d", attempt+1, done, err, want)
+		}
+		if err := b.Delete(t.Context(), u.ID, nil); (err == nil) != (want == 1) {
+			t.Errorf("after attempt %d the user was deleted: %v", attempt+1, err)
+		}
+	}
+	b.checkAll(t, "at last")
 }
 
 // lockUser has somebody else be about to change the user, until release is called.
@@ -279,7 +431,7 @@ func TestUpdatesGoTogether(t *testing.T) {
 	if !slices.Equal(versions, []entities.Version{2, 3, 4, 5, 6}) {
 		t.Errorf("five changes of one user made the versions %v", versions)
 	}
-	if n := b.transactionsOf(t, s, users); n > clients/2 {
+	if n := b.transactionsOf(t, s, "users WHERE id", idsOf(users)); n > clients/2 {
 		t.Errorf("%d changes that had to wait took %d transactions", clients, n)
 	}
 	release()
@@ -322,6 +474,109 @@ func TestUpdatesTogetherComeInTime(t *testing.T) {
 			t.Errorf("until %s: got %+v, %v", test.deadline, got, err)
 		}
 	}
+}
+
+// TestDeletesGoTogether in one transaction, if they have to wait: each as if it
+// were alone.
+func TestDeletesGoTogether(t *testing.T) {
+	b := setup(t)
+	s := b.router.All()[0]
+	const clients = 30
+	users := make([]entities.User, clients)
+	for i := range users {
+		users[i] = b.mustCreate(t, b.emailOn(s))
+	}
+	locked, changed, moved, often := b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s)), b.mustCreate(t, b.emailOn(s))
+	b.mustChange(t, changed.ID, b.emailOn(s))
+	away := b.emailOn(b.router.All()[1])
+	b.mustChange(t, moved.ID, away)
+	release := b.lockUser(t, locked.ID)
+	stuck := make(chan error, 2)
+	for range 2 { // one is on its way, and the other waits with the rest
+		go func() { stuck <- b.Delete(t.Context(), locked.ID, nil) }()
+	}
+	b.awaitWaiting(t, s)
+
+	before := b.nextTransaction(t, s)
+	var wg sync.WaitGroup
+	for i, u := range users {
+		wg.Go(func() {
+			match := entities.Versions{1}
+			if i%2 == 0 {
+				match = nil
+			}
+			if err := b.Delete(t.Context(), u.ID, match); err != nil {
+				t.Errorf("number %d: %v", i, err)
+			}
+			if _, err := b.ByID(t.Context(), u.ID); entities.KindOf(err) != entities.NotFound {
+				t.Errorf("number %d is read: %v", i, err)
+			}
+		})
+	}
+	wg.Go(func() {
+		if err := b.Delete(t.Context(), changed.ID, entities.Versions{1}); entities.KindOf(err) != entities.PreconditionFailed {
+			t.Errorf("who has changed since: got %v", err)
+		}
+	})
+	wg.Go(func() {
+		if err := b.Delete(t.Context(), moved.ID, nil); err != nil {
+			t.Errorf("whose address is another shard's: got %v", err)
+		}
+	})
+	wg.Go(func() {
+		if err := b.Delete(t.Context(), b.newUser(t, b.emailOn(s)).ID, nil); entities.KindOf(err) != entities.NotFound {
+			t.Errorf("who is not there: got %v", err)
+		}
+	})
+	var deleted atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			switch err := b.Delete(t.Context(), often.ID, nil); {
+			case err == nil:
+				deleted.Add(1)
+			case entities.KindOf(err) != entities.NotFound:
+				t.Errorf("one of many of a user: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(stuck) > 0 {
+		t.Fatalf("nothing was stuck: %v", <-stuck)
+	}
+	if n := deleted.Load(); n != 1 {
+		t.Errorf("a user was deleted %d times", n)
+	}
+	if n := b.nextTransaction(t, s) - before; n > clients/2 {
+		t.Errorf("%d deletes that had to wait took %d transactions", clients, n)
+	}
+	for _, u := range users {
+		b.checkGone(t, u.Email)
+	}
+	b.checkGone(t, away)
+	b.checkGone(t, often.Email)
+	release()
+	if first, second := <-stuck, <-stuck; (first == nil) == (second == nil) {
+		t.Errorf("of two who deleted one user, one got %v, the other %v", first, second)
+	}
+	b.checkAll(t, "at last")
+}
+
+// checkGone fails the test if a user or a claim has the address.
+func (b *bundle) checkGone(t testing.TB, email entities.Email) {
+	t.Helper()
+	if ids := b.holders(t, email); len(ids) > 0 || b.claimOf(t, email) != nil {
+		t.Errorf("%s is left behind", email)
+	}
+}
+
+// nextTransaction is the number of the next that writes something.
+func (b *bundle) nextTransaction(t testing.TB, s *shard.Shard) (n int64) {
+	t.Helper()
+	const next = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+	if err := s.Primary.WithContext(t.Context()).Raw(next).Row().Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestLookupsGoTogether finds those who are there, each their own.

@@ -37,7 +37,9 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 			byID:   shard.NewLookups(s, userByID, usersByID).Copied(copiedUser),
 			list:   shard.NewLists(s, usersIn, usersInEach, func(s stretch) int { return s.users }),
 			create: shard.NewWrites(s, keysOf, insertUsers),
+			record: shard.NewWrites(s, keysOfRecord, insertRecords),
 			update: shard.NewWrites(s, keysOfUpdate, updateTogether),
+			remove: shard.NewWrites(s, keysOfDeletion, deleteTogether),
 		}
 	}
 	return r
@@ -47,8 +49,10 @@ func NewShardedUsers(router *shard.Router, countTimeout time.Duration) *ShardedU
 type together struct {
 	byID   *shard.Lookups[uuid.UUID, userRow]
 	list   *shard.Lists[stretch, []userRow]
-	create *shard.Writes[entities.User, struct{}]
+	create *shard.Writes[creation, struct{}]
+	record *shard.Writes[record, time.Time]
 	update *shard.Writes[update, userRow]
+	remove *shard.Writes[deletion, struct{}]
 }
 
 // NewID draws an id for a new user from UUIDv7s: the user is then born on the

@@ -33,9 +33,29 @@ SELECT EXISTS (SELECT FROM gone), clock_timestamp() >= $1`
 
 // Delete implements repositories.Users.
 func (r *ShardedUsers) Delete(ctx context.Context, id uuid.UUID, match entities.Versions) error {
-	ctx, cancel := context.WithTimeout(shard.Visit(ctx), changeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	s := r.owner(ctx, id)
+	wanted, ok := deletionOf(id, match)
+	if !ok {
+		return r.delete(ctx, s, id, match)
+	}
+	var ended error
+	did, err := r.users[s].remove.Do(ctx, wanted, func(ctx context.Context) {
+		ended = r.delete(ctx, s, id, match)
+	})
+	switch {
+	case err != nil:
+		return translate(s.Name, "delete users", err)
+	case did != nil:
+		return nil
+	default:
+		return ended
+	}
+}
+
+func (r *ShardedUsers) delete(ctx context.Context, s *shard.Shard, id uuid.UUID, match entities.Versions) error {
+	ctx = shard.Visit(ctx, 1) // but for those who live elsewhere
 	for range attempts(ctx) {
 		var (
 			version entities.Version
@@ -63,6 +83,9 @@ func (r *ShardedUsers) Delete(ctx context.Context, id uuid.UUID, match entities.
 // deleteMoved deletes a user, if they are still of the version, whose address
 // belongs to another shard.
 func (r *ShardedUsers) deleteMoved(ctx context.Context, s *shard.Shard, id uuid.UUID, version entities.Version, key string) (did bool, err error) {
+	if err := r.router.For(key).RoomToWrite(ctx); err != nil {
+		return false, translateUnseen(r.router.For(key).Name, "leave e-mail", err)
+	}
 	left, err := r.leave(ctx, key, id)
 	if err != nil {
 		return false, err

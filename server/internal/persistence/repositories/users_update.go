@@ -47,7 +47,7 @@ const changeTimeout = 20 * time.Second
 
 // Update implements repositories.Users.
 func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (u entities.User, err error) {
-	ctx, cancel := context.WithTimeout(shard.Visit(ctx), changeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	s := r.owner(ctx, id)
 	wanted, ok := updateOf(id, c, match, now)
@@ -69,6 +69,7 @@ func (r *ShardedUsers) Update(ctx context.Context, id uuid.UUID, c entities.Chan
 }
 
 func (r *ShardedUsers) update(ctx context.Context, s *shard.Shard, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (_ entities.User, err error) {
+	ctx = shard.Visit(ctx, statementsOf(c))
 	mine := claim{UserID: id} // of the new address, if it comes to that
 	defer func() {
 		if mine.Token != uuid.Nil && !isOpen(err) {
@@ -91,7 +92,7 @@ func (r *ShardedUsers) update(ctx context.Context, s *shard.Shard, id uuid.UUID,
 		}
 		r.at(ctx, "read")
 		if home := r.router.For(c.Email.Key()); home != s {
-			if err := home.RoomToWrite(); err != nil {
+			if err := home.RoomToWrite(ctx); err != nil {
 				return entities.User{}, translateUnseen(home.Name, "claim e-mail", err)
 			}
 		}
@@ -109,6 +110,14 @@ func (r *ShardedUsers) update(ctx context.Context, s *shard.Shard, id uuid.UUID,
 		}
 	}
 	return entities.User{}, errCrowded
+}
+
+// statementsOf are those of an update that goes alone.
+func statementsOf(c entities.Changes) int {
+	if c.Email == nil {
+		return 1
+	}
+	return 4 // it may be another address: changed in place, claimed, moved, settled
 }
 
 func (r *ShardedUsers) updateInPlace(ctx context.Context, s *shard.Shard, id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (row userRow, did bool, err error) {

@@ -37,13 +37,20 @@ type update struct {
 
 // updateOf tells whether the changes can be made with others.
 func updateOf(id uuid.UUID, c entities.Changes, match entities.Versions, now time.Time) (_ update, ok bool) {
+	version, ok := oneVersion(match)
+	return update{id, c, version, now}, ok
+}
+
+// oneVersion is the only one that a write may find; nil is any. It is not ok if
+// there are several, for which a write goes alone.
+func oneVersion(match entities.Versions) (_ *entities.Version, ok bool) {
 	switch {
 	case match == nil:
-		return update{id, c, nil, now}, true
+		return nil, true
 	case len(match) == 1:
-		return update{id, c, &match[0], now}, true
+		return &match[0], true
 	default:
-		return update{}, false
+		return nil, false
 	}
 }
 

@@ -82,7 +82,7 @@ func newGate(shard, server string, open int, time, patience time.Duration, look 
 
 // come lets a statement in, if it can be answered in time. It leaves when it is.
 func (g *gate) come(ctx context.Context) error {
-	err := g.admit(ctx, g.queue.admits(g.inside.Add(1), g.turns.given.Load(), time.Now()))
+	err := g.admit(ctx, g.queue.admits(g.inside.Add(1), statementsOf(ctx), g.turns.given.Load(), time.Now()))
 	if err != nil {
 		g.leave()
 	}
@@ -92,11 +92,11 @@ func (g *gate) come(ctx context.Context) error {
 func (g *gate) leave() { g.inside.Add(-1) }
 
 // room refuses who would be refused if they came now.
-func (g *gate) room() error {
+func (g *gate) room(ctx context.Context) error {
 	if g.shut.Load() {
 		return g.refuse()
 	}
-	if !g.queue.admits(g.inside.Load()+1, g.turns.given.Load(), time.Now()) {
+	if !g.queue.admits(g.inside.Load()+1, statementsOf(ctx), g.turns.given.Load(), time.Now()) {
 		g.observer.Asked(metrics.QueueFull, 0)
 		return g.full
 	}
@@ -116,18 +116,29 @@ func (g *gate) admit(ctx context.Context, room bool) error {
 	return nil
 }
 
-// Visit returns the context of a request that takes several statements. Whether there
-// is room for it is decided when it comes, at its first: refused later, it
-// would have cost what others needed, and have waited in vain. What it needs of
-// other shards then, it has to ask for before (RoomToWrite).
-func Visit(ctx context.Context) context.Context {
-	return context.WithValue(ctx, visitKey{}, new(visit))
+// Visit returns the context of a request that takes so many statements, one after
+// the other, or fewer. Whether there is room for it is decided when it comes, at
+// its first: refused later, it would have cost what others needed, and have waited
+// in vain. It waits as often as it asks, so the queue must be as much shorter. What
+// it needs of other shards then, it has to ask for before (RoomToWrite).
+func Visit(ctx context.Context, statements int) context.Context {
+	return context.WithValue(ctx, visitKey{}, &visit{statements: int64(statements)})
 }
 
 type (
-	visit    struct{ begun atomic.Bool }
+	visit struct {
+		statements int64
+		begun      atomic.Bool
+	}
 	visitKey struct{}
 )
+
+func statementsOf(ctx context.Context) int64 {
+	if v, several := ctx.Value(visitKey{}).(*visit); several {
+		return v.statements
+	}
+	return 1
+}
 
 // through calls ask with a connection of the pool, once there is one.
 func (g *gate) through(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error {

@@ -62,17 +62,18 @@ type room struct {
 	flood  bool // all who came had to wait: the server did what it can
 }
 
-// admits tells whether so many may be inside of a server that is asked over so many connections.
-func (q *queue) admits(inside, conns int64, now time.Time) bool {
+// admits tells whether so many may be inside of a server that is asked over so many connections,
+// the last of whom asks for so many statements, one after the other: they wait in the queue each time.
+func (q *queue) admits(inside, statements, conns int64, now time.Time) bool {
 	q.note(inside, conns)
-	few := inside <= max(conns, minInside)
+	few := inside <= max(conns, minInside/statements)
 	if few && now.UnixNano() < q.until.Load() {
 		return true
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.look(conns, now)
-	admits := few || inside <= q.limit(now)
+	admits := few || inside*statements <= q.limit(now)
 	q.full = q.full || !admits
 	return admits
 }

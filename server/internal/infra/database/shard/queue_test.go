@@ -82,7 +82,7 @@ func TestQueueKnowsTheServer(t *testing.T) {
 		now = now.Add(window)
 		q.answers.Add(answers)
 		q.busy.Add(answers * int64(each))
-		q.admits(1, conns, now)
+		q.admits(1, 1, conns, now)
 		q.calm.Store(true)
 	}
 	must := func(want int64, when string) {
@@ -121,15 +121,18 @@ func TestQueueKnowsTheServer(t *testing.T) {
 	must(minInside, "when it has been fast for a moment")
 	sees(1, 10*time.Millisecond)
 	must(400, "when it is faster")
+	if q.admits(101, 4, conns, now) || !q.admits(100, 4, conns, now) {
+		t.Error("who asks four times is not let in where there are a quarter of those who ask once, or is where there are more")
+	}
 
 	for want := int64(400); want >= 400>>maxCuts; want /= 2 {
-		if q.admits(want+1, conns, now) || !q.admits(want, conns, now) {
+		if q.admits(want+1, 1, conns, now) || !q.admits(want, 1, conns, now) {
 			t.Errorf("%d are not the most that are let in", want)
 		}
 		sees(100, 10*time.Millisecond)
 	}
 	must(400>>maxCuts, "when it stays full")
-	if !q.admits(60, 60, now) {
+	if !q.admits(60, 1, 60, now) {
 		t.Error("who need not wait is not let in")
 	}
 	for want := int64(2 * 400 >> maxCuts); want <= 400; want *= 2 {
@@ -151,7 +154,7 @@ func TestQueueKnowsAFlood(t *testing.T) {
 		now = now.Add(window)
 		q.answers.Add(answers)
 		q.busy.Add(answers * int64(each))
-		q.admits(inside, conns, now)
+		q.admits(inside, 1, conns, now)
 	}
 	must := func(want int64, when string) {
 		t.Helper()
@@ -220,7 +223,7 @@ func TestFewTogetherAreNoFlood(t *testing.T) {
 		q.busy.Add(int64(10 * time.Millisecond))
 		q.together(1, conns, now)
 	}
-	if !q.admits(400, conns, now) {
+	if !q.admits(400, 1, conns, now) {
 		t.Errorf("%d may be inside, want 400 of whom each takes 10 ms, over %d connections", q.limit(now), conns)
 	}
 }
@@ -232,7 +235,7 @@ func TestVisitIsLetInOnce(t *testing.T) {
 	t.Cleanup(tasks.stop)
 	g := newGate("shard-0", fromPrimary, 1, testTime, testPatience, func(context.Context) error { return nil },
 		new(atomic.Int64), slog.New(slog.DiscardHandler), tasks)
-	begun, late := Visit(t.Context()), Visit(t.Context())
+	begun, late := Visit(t.Context(), 2), Visit(t.Context(), 2)
 	if err := g.admit(begun, true); err != nil {
 		t.Fatal(err)
 	}
@@ -252,13 +255,14 @@ func TestRoomIsAskedFor(t *testing.T) {
 	var up atomic.Bool
 	g := testGate(t, &up)
 	for _, test := range []struct {
-		inside int64
-		shut   bool
-		want   error
-	}{{0, false, nil}, {maxInside - 1, false, nil}, {maxInside, false, g.full}, {0, true, g.away}} {
+		inside     int64
+		statements int
+		shut       bool
+		want       error
+	}{{0, 4, false, nil}, {maxInside/4 - 1, 4, false, nil}, {maxInside / 4, 4, false, g.full}, {maxInside / 4, 3, false, nil}, {0, 1, true, g.away}} {
 		g.inside.Store(test.inside)
 		g.shut.Store(test.shut)
-		if err := g.room(); !errors.Is(err, test.want) || g.inside.Load() != test.inside {
+		if err := g.room(Visit(t.Context(), test.statements)); !errors.Is(err, test.want) || g.inside.Load() != test.inside {
 			t.Errorf("%+v: got %v, %d inside", test, err, g.inside.Load())
 		}
 	}

@@ -38,7 +38,7 @@ func (s *Shard) Write(ctx context.Context, keys []string, statement func(db *gor
 // RoomToWrite returns the error with which Write would refuse a request now, or nil. It is
 // for who writes to another shard first, and then here, where Visit lets it in: asked
 // before, it leaves nothing there that was in vain. It reserves nothing.
-func (s *Shard) RoomToWrite() error { return s.primaryGate.room() }
+func (s *Shard) RoomToWrite(ctx context.Context) error { return s.primaryGate.room(ctx) }
 
 type through = func(ctx context.Context, pool *gorm.DB, ask func(*gorm.DB) error) error
 
