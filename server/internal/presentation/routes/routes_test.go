@@ -115,7 +115,7 @@ func setupWith(t testing.TB, set func(*Config)) *bundle {
 		MaxAge: time.Second, CountTimeout: time.Second, ProbeTimeout: time.Second,
 	}, clock)
 	cfg := Config{
-		RequestTimeout: 500 * time.Millisecond,
+		RequestTimeout: 5 * time.Second, // on a busy machine, too
 		BodyLimit:      1 << 10,
 		Log:            slog.New(slog.NewJSONHandler(b.log, nil)),
 		Draining:       b.draining,
