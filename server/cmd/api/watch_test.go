@@ -10,14 +10,16 @@ import (
 	"time"
 )
 
-// watch asks for a path five times a second, until it is told to end, over a connection
-// that is kept or over new ones. It is a process of its own, since one that floods the server
-// is late itself.
+// watch has curl (7.84 or later, for --rate) ask for the URL five times a second until it is told
+// to end, with the settings. It is a process of its own: one that floods the server is late itself.
 func watch(t *testing.T, url string, settings ...string) (end func() []asked) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, "curl", append([]string{"--silent", "--rate", "5/s", "--max-time", "10",
-		"--output", "/dev/null", "--write-out", `%{stderr}%{http_code} %{time_total}\n`, url + "#[1-1000000]"}, settings...)...)
+	args := append([]string{
+		"--silent", "--rate", "5/s", "--max-time", "10",
+		"--output", "/dev/null", "--write-out", `%{stderr}%{http_code} %{time_total}\n`, url + "#[1-1000000]",
+	}, settings...)
+	cmd := exec.CommandContext(ctx, "curl", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // its share of the processors is not the flood's
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var out strings.Builder
@@ -30,7 +32,7 @@ func watch(t *testing.T, url string, settings ...string) (end func() []asked) {
 		t.Helper()
 		cancel()
 		if err := cmd.Wait(); cmd.ProcessState.Exited() {
-			t.Errorf("%s ended before it was told to: %v", cmd, err)
+			t.Errorf("%s ended before it was told to: %v\n%s", cmd, err, out.String())
 		}
 		for line := range strings.Lines(out.String()) {
 			var a asked
