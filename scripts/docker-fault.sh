@@ -31,8 +31,16 @@ signal_all() {
   timeout 20 docker exec "$name" sh -c '
     kill "-$1" -1
     [ "$1" = STOP ] || exit 0
-    for file in /proc/[0-9]*/status; do
-      while read -r name value _; do case $name in State:) state=$value ;; PPid:) [ "$value" != 1 ] || [ "$state" = T ] || exit 1 ;; esac; done <"$file"
+    stopped() { # a process stops when it is given a processor
+      for file in /proc/[0-9]*/status; do
+        while read -r name value _; do case $name in State:) state=$value ;; PPid:) [ "$value" != 1 ] || [ "$state" = T ] || return 1 ;; esac; done <"$file"
+      done
+      return 0 # also where the last has ended meanwhile
+    }
+    tries=0
+    until stopped 2>/dev/null; do
+      [ $((tries += 1)) -lt 100 ] || exit 1
+      sleep 0.1
     done' signal "$1" || [ $? = 137 ] || { echo "$2 is not stopped" && return 1; }
   [ "$1" = KILL ] || return 0
   while [ "$(docker inspect --format '{{.State.Status}} {{.State.StartedAt}}' "$name")" = "$alive" ]; do
