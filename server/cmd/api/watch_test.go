@@ -22,17 +22,26 @@ func watch(t *testing.T, url string, settings ...string) (end func() []asked) {
 	cmd := exec.CommandContext(ctx, "curl", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // its share of the processors is not the flood's
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	var out strings.Builder
-	cmd.Stderr = &out
+	out := new(output)
+	cmd.Stderr = out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cancel)
 	return func() (all []asked) {
 		t.Helper()
+		// The one that is under way counts, too, however late it is.
+		answers := func() int { return strings.Count(out.String(), "\n") }
+		had := answers()
+		await(t, func() error {
+			if answers() == had {
+				return fmt.Errorf("%s has had %d answers:\n%s", cmd, had, out)
+			}
+			return nil
+		})
 		cancel()
 		if err := cmd.Wait(); cmd.ProcessState.Exited() {
-			t.Errorf("%s ended before it was told to: %v\n%s", cmd, err, out.String())
+			t.Errorf("%s ended before it was told to: %v\n%s", cmd, err, out)
 		}
 		for line := range strings.Lines(out.String()) {
 			var a asked
